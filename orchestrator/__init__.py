@@ -1,0 +1,1 @@
+"""Sweeps: ledger, planners, Ray Tune, tracking, report and the command line."""

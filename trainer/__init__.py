@@ -1,0 +1,1 @@
+"""Trains one cohort; knows no study, no Ray Tune, no MLflow."""

@@ -1,0 +1,1 @@
+"""Measures of collapse, pure torch: spectrum, geometry, regime."""

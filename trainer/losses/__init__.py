@@ -1,0 +1,1 @@
+"""Contrastive objectives, pure torch, over leading member dimensions. One family a file."""
