@@ -1,0 +1,92 @@
+"""What a cohort is: members that share model, batches and augmentations (design: "the cohort").
+
+A cohort crosses process borders as JSON, and so do its outcomes; both are frozen models.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from trainer.collapse.regime import Regime
+from trainer.objective_settings import ObjectiveSettings
+from trainer.settings import (
+    CollapseSettings,
+    DataSettings,
+    Frozen,
+    LearningRate,
+    ModelSettings,
+    TrainSettings,
+)
+
+
+class Member(Frozen):
+    """One trial inside a cohort.
+
+    ``seed`` is the replicate's seed: members with equal seeds start from the same weights and
+    see the same batches and augmentations (paired randomness).
+    """
+
+    trial: str
+    replicate: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0)]
+    lr: LearningRate
+    objective: ObjectiveSettings
+    audited: bool = False
+
+
+class Cohort(Frozen):
+    """Members that are trained together, and all that they share."""
+
+    cohort_id: str
+    data: DataSettings
+    model: ModelSettings
+    train: TrainSettings
+    collapse: CollapseSettings
+    members: Annotated[tuple[Member, ...], Field(min_length=1)]
+
+
+class History(Frozen):
+    """Measures at the checks of one trial: ``values[name][i]`` was measured after ``steps[i]``."""
+
+    steps: tuple[int, ...]
+    values: dict[str, tuple[float, ...]]
+
+
+class Outcome(Frozen):
+    """What a finished trial yields. Every number is finite: a NaN is a regime, not a value.
+
+    Attributes:
+        trial: Key of the trial.
+        regime: Verdict on the trained state.
+        score: The study's collapse metric at the end; 0.0 (below the range of every metric)
+            for a diverged trial.
+        measures: Final measures by name, e.g. ``effective_rank``, ``knn_accuracy``,
+            ``train_loss``. Empty of collapse measures when diverged.
+        initial: The same measures before the first step.
+        spectrum: Eigenvalues of the uncentred second moment, descending, summing to 1; empty
+            when diverged.
+        history: Measures at every check.
+        steps_done: Optimiser steps taken; fewer than planned when decided early.
+        diverged_at_step: The step whose loss or embeddings were not finite.
+        early_regime: What an early decision said, for audited members that went on to the end
+            (None where none was due).
+        seconds: The trial's share of the cohort's training time.
+    """
+
+    trial: str
+    regime: Regime
+    score: float
+    measures: dict[str, float]
+    initial: dict[str, float]
+    spectrum: tuple[float, ...]
+    history: History
+    steps_done: int
+    decided_early: bool
+    diverged_at_step: int | None = None
+    early_regime: Regime | None = None
+    seconds: Annotated[float, Field(ge=0.0)] = 0.0
+
+    @property
+    def is_collapsed(self) -> bool:
+        """Whether the trial lost its rank; a diverged one counts (its score is censored)."""
+        return self.regime in (Regime.DIMENSIONAL, Regime.COMPLETE, Regime.DIVERGED)
