@@ -1,0 +1,58 @@
+"""What every two-view objective asks of its arguments.
+
+Shape legend: M = members (any number of leading dims), B = pairs in the batch, D = embedding dim.
+"""
+
+import torch
+from torch import Tensor
+
+Scalar = float | Tensor
+"""A number all members share, or a tensor of shape [...] with one number per member."""
+
+
+class PairShapeError(ValueError):
+    """The two views do not form a batch of pairs."""
+
+
+def check_pairs(x_MBD: Tensor, y_MBD: Tensor) -> None:
+    """Refuse anything but two equally shaped, non-empty batches of floating-point rows.
+
+    Raises:
+        PairShapeError: If the shapes differ, a row dimension is missing, the batch is empty, or
+            the entries are not floating-point.
+    """
+    if x_MBD.shape != y_MBD.shape or x_MBD.ndim < 2 or x_MBD.shape[-2] == 0:
+        raise PairShapeError(
+            "x_MBD and y_MBD must be equally shaped [..., B, D] batches with B >= 1, got "
+            f"{tuple(x_MBD.shape)} and {tuple(y_MBD.shape)}"
+        )
+    if not (x_MBD.is_floating_point() and y_MBD.is_floating_point()):
+        raise PairShapeError(f"embeddings must be floating-point, got {x_MBD.dtype}, {y_MBD.dtype}")
+
+
+def promote_half(embeddings_MBD: Tensor) -> Tensor:
+    """Return float16 and bfloat16 as float32, others untouched.
+
+    Logits reach 1 / temperature, where neighbouring bfloat16 numbers are whole units apart.
+    """
+    if embeddings_MBD.dtype in (torch.float16, torch.bfloat16):
+        return embeddings_MBD.float()
+    return embeddings_MBD
+
+
+def as_member_scalar(value: Scalar, like: Tensor) -> Tensor:
+    """Return a scalar setting as a tensor of ``like``'s dtype and device, shape [...] or [].
+
+    Floats and tensors take the same route from here, so they give the same bits.
+    """
+    return torch.as_tensor(value, dtype=like.dtype, device=like.device)
+
+
+def check_temperature(temperature: Scalar) -> None:
+    """Refuse a temperature that is not positive (tensors are trusted: no device sync).
+
+    Raises:
+        ValueError: If a float temperature is zero, negative or NaN.
+    """
+    if not isinstance(temperature, Tensor) and not temperature > 0:
+        raise ValueError(f"temperature must be positive, got {temperature}")
