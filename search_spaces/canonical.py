@@ -1,0 +1,47 @@
+"""One content, one text, one digest: what makes two study files the same study."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+
+from search_spaces.axis import Axis, RangeAxis
+
+DIGEST_CHARACTERS = 12
+
+
+def nest(values: Iterable[tuple[str, object]]) -> dict[str, object]:
+    """Turn dotted paths into nested mappings: ``("a.b", 1)`` becomes ``{"a": {"b": 1}}``."""
+    tree: dict[str, object] = {}
+    for path, value in values:
+        *parents, leaf = path.split(".")
+        branch = tree
+        for name in parents:
+            child = branch.setdefault(name, {})
+            assert isinstance(child, dict), f"{path} runs through a value"
+            branch = child
+        branch[leaf] = value
+    return tree
+
+
+def flatten(tree: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    """Undo :func:`nest`: return the leaves by dotted path."""
+    leaves: dict[str, object] = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            leaves |= flatten(value, f"{prefix}{name}.")
+        else:
+            leaves[prefix + name] = value
+    return leaves
+
+
+def describe_axis(axis: Axis) -> object:
+    """Return an axis as it is written in a study file."""
+    if isinstance(axis, RangeAxis):
+        return {"low": axis.low, "high": axis.high, "log": axis.log, "points": axis.points}
+    return list(axis.values)
+
+
+def digest_of(content: Mapping[str, object]) -> str:
+    """Return the first 12 hexadecimal characters of SHA-256 over the canonical JSON."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_CHARACTERS]

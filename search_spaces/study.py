@@ -1,0 +1,186 @@
+"""A study: the question, what it varies, what it holds fixed, and what it may spend."""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from search_spaces.axis import Axis, RangeAxis
+from search_spaces.canonical import describe_axis, digest_of, flatten, nest
+from search_spaces.errors import PointError
+from search_spaces.point import Point, Value
+from search_spaces.schema import objective_paths
+from trainer.settings import CollapseSettings, Frozen, TrialSettings
+
+KIND = "objective.kind"
+LR = "lr"
+
+Plain = Value | tuple[int, ...] | None
+
+
+class Question(StrEnum):
+    """What a study asks."""
+
+    BOUNDARY = "boundary"
+    OPTIMISE = "optimise"
+    GRID = "grid"
+
+
+class PlannerKind(StrEnum):
+    """Who proposes the trials."""
+
+    BISECT = "bisect"
+    GRID = "grid"
+    TPE = "tpe"
+    QMC = "qmc"
+
+
+class Budget(Frozen):
+    """What a study may spend: trials in all, and the band it may stop at.
+
+    ``band_decades``: a boundary study stops when every slice's band is at most this wide
+    (decades of learning rate).
+    """
+
+    trials: Annotated[int, Field(ge=1)]
+    band_decades: Annotated[float, Field(gt=0.0)] = 0.1
+
+
+class OptimiseSettings(Frozen):
+    """Which final measure ``question: optimise`` looks at, and which way is better."""
+
+    metric: Annotated[str, Field(min_length=1)]
+    direction: Literal["maximize", "minimize"]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A validated study.
+
+    Two studies are equal when they ask the same; how the file was written does not count.
+
+    Attributes:
+        name: Also the name of its folder: letters, digits, dashes, underscores.
+        axes: What is varied, sorted by path.
+        fixed: Every other setting the file gives, by dotted path, sorted by path. One that
+            only some objective kinds know is used for those.
+        replicates: Trials per point, each with a seed of its own (``seeds`` in the file).
+        seed: What all seeds derive from.
+        source_text: The YAML exactly as written, without the overrides.
+        overrides: ``--set`` overrides, ``path=value`` each, in order. The file and these
+            together are the study: ``parse_study(source_text, name, overrides)`` repeats it.
+    """
+
+    name: str
+    question: Question
+    planner: PlannerKind
+    axes: tuple[Axis, ...]
+    fixed: tuple[tuple[str, Plain], ...]
+    replicates: int
+    seed: int
+    budget: Budget
+    collapse: CollapseSettings
+    optimise: OptimiseSettings | None
+    source_text: str = field(compare=False, repr=False)
+    overrides: tuple[str, ...] = field(default=(), compare=False)
+
+    @cached_property
+    def digest(self) -> str:
+        """What identifies the study: 12 hexadecimal characters.
+
+        Covers every setting that shapes a trial, defaults included, so that a changed default
+        never continues an old ledger. Leaves out the budget: raising it continues the study.
+        """
+        return digest_of(
+            {
+                "study": self.name,
+                "question": self.question,
+                "planner": self.planner,
+                "seeds": self.replicates,
+                "seed": self.seed,
+                "optimise": self.optimise and self.optimise.model_dump(mode="json"),
+                "axes": {axis.path: describe_axis(axis) for axis in self.axes},
+                "settings": {kind: self._settings_off_axes(kind) for kind in self.kinds},
+            }
+        )
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Objective kinds in the study, in file order."""
+        for axis in self.axes:
+            if axis.path == KIND:
+                return tuple(str(kind) for kind in axis.grid())
+        return (str(dict(self.fixed)[KIND]),)
+
+    @property
+    def lr_axis(self) -> RangeAxis | None:
+        """The learning rate's axis when it is a range; None for a list or one value."""
+        for axis in self.axes:
+            if axis.path == LR and isinstance(axis, RangeAxis):
+                return axis
+        return None
+
+    def axes_for(self, kind: str) -> tuple[Axis, ...]:
+        """Return the axes that apply to an objective kind, ``objective.kind`` included."""
+        return tuple(axis for axis in self.axes if axis.kinds is None or kind in axis.kinds)
+
+    def slices(self) -> tuple[Point, ...]:
+        """Return the grid over every axis but ``lr``: kind by kind, the last axis fastest.
+
+        A study that varies nothing but ``lr`` has one slice, the point without coordinates.
+        """
+        return tuple(point for kind in self.kinds for point in self._slices_of(kind))
+
+    def settings_at(self, point: Point) -> TrialSettings:
+        """Return the settings of a trial at a point.
+
+        Raises:
+            PointError: If the point's coordinates are not the axes that apply to its kind.
+            pydantic.ValidationError: If a coordinate is out of its setting's range.
+        """
+        coordinates = dict(point.coordinates)
+        kind = self._kind_at(coordinates)
+        expected = {axis.path for axis in self.axes_for(kind)}
+        if coordinates.keys() != expected:
+            raise PointError(
+                f"a point of study {self.name} for objective {kind} has the coordinates "
+                f"{_listing(expected)}; got {_listing(coordinates)}"
+            )
+        applicable = {path: v for path, v in self.fixed if _applies(path, kind)}
+        tree = nest({**applicable, **coordinates}.items())
+        return TrialSettings.model_validate({**tree, "collapse": self.collapse})
+
+    def _kind_at(self, coordinates: Mapping[str, Value]) -> str:
+        kind = str(coordinates.get(KIND, self.kinds[0]))
+        if kind not in self.kinds:
+            raise PointError(
+                f"study {self.name} has no objective {kind}; it has {_listing(self.kinds)}"
+            )
+        return kind
+
+    def _slices_of(self, kind: str) -> list[Point]:
+        axes = [axis for axis in self.axes_for(kind) if axis.path != LR]
+        grids = [(kind,) if axis.path == KIND else axis.grid() for axis in axes]
+        paths = [axis.path for axis in axes]
+        return [
+            Point.of(dict(zip(paths, values, strict=True))) for values in itertools.product(*grids)
+        ]
+
+    def _settings_off_axes(self, kind: str) -> dict[str, object]:
+        """Return one kind's settings, defaults filled in, without what is on an axis."""
+        axes = self.axes_for(kind)
+        first = {axis.path: kind if axis.path == KIND else axis.grid()[0] for axis in axes}
+        settings = self.settings_at(Point.of(first)).model_dump(mode="json", by_alias=True)
+        return {path: v for path, v in flatten(settings).items() if path not in first}
+
+
+def _applies(path: str, kind: str) -> bool:
+    return not path.startswith("objective.") or path in objective_paths(kind)
+
+
+def _listing(names: "Mapping[str, object] | set[str] | tuple[str, ...]") -> str:
+    return ", ".join(sorted(names)) or "none"
