@@ -1,0 +1,30 @@
+"""What the trainer refuses, in one tree.
+
+A leaf module: it imports nothing, so that the mathematics below may raise from it too.
+
+TrainerError
+└── ObjectiveError              an objective cannot be built or evaluated as asked
+    ├── MixedStructureError     members of one stack differ in more than scalars
+    ├── PrototypeCountError     more class prototypes than the embedding dimension holds
+    └── NoNegativeError         no anchor of the batch has a negative
+"""
+
+
+class TrainerError(Exception):
+    """Something the user asked of the trainer that it cannot do."""
+
+
+class ObjectiveError(TrainerError):
+    """An objective cannot be built or evaluated as asked."""
+
+
+class MixedStructureError(ObjectiveError):
+    """Members of one stacked objective differ in more than their scalars."""
+
+
+class PrototypeCountError(ObjectiveError):
+    """More class prototypes were asked for than the embedding dimension can hold."""
+
+
+class NoNegativeError(ObjectiveError):
+    """No anchor of the batch has a sample of a different class to be told from."""

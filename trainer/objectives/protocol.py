@@ -1,0 +1,75 @@
+"""What the training loop hands to an objective, and what it expects of one.
+
+Shape legend: M = members, B = pairs in the batch, D = embedding dim.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveBatch:
+    """One batch of pairs, embedded by every member.
+
+    Attributes:
+        x_MBD: Raw (un-normalised) projections of the first views, shape (M, B, D).
+        y_MBD: Raw projections of the second views, same shape.
+        labels_MB: Class of each pair, int64, shape (M, B).
+        labelled_MB: Whether a sample's label may be used (label fraction), bool, shape (M, B).
+    """
+
+    x_MBD: Tensor
+    y_MBD: Tensor
+    labels_MB: Tensor
+    labelled_MB: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveContext:
+    """What an objective has to know before the first batch.
+
+    Attributes:
+        batch_size: Pairs per batch B (of all workers together).
+        embed_dim: Embedding dimension D.
+        class_count: Number of classes K; labels lie in [0, K).
+        seeds: One per member: prototypes and learnable parameters are drawn from it alone.
+        device: Where the members are trained.
+        dtype: Their floating-point type.
+    """
+
+    batch_size: int
+    embed_dim: int
+    class_count: int
+    seeds: tuple[int, ...]
+    device: torch.device
+    dtype: torch.dtype
+
+
+class Objective(Protocol):
+    """A loss bound to a stack of M members that differ in scalars (and prototypes) only."""
+
+    def init_parameters(self) -> dict[str, Tensor]:
+        """Return the learnable tensors of the objective itself, each (M, ...); {} if none."""
+        ...
+
+    def __call__(self, parameters: Mapping[str, Tensor], batch: ObjectiveBatch) -> Tensor:
+        """Return the loss of each member, shape (M,).
+
+        A member's loss and gradient have the same bits whatever other members are in the stack.
+
+        Args:
+            parameters: What :meth:`init_parameters` returned, as trained so far.
+            batch: Projections and labels of the same M members.
+        """
+        ...
+
+    def select(self, keep: Sequence[int]) -> "Objective":
+        """Return the objective of the members at these positions, in this order.
+
+        The caller selects the rows of the parameters alike.
+        """
+        ...
