@@ -1,0 +1,57 @@
+"""Checked embeddings and unit rows: the common first step of every instrument.
+
+Shape legend: M = members (any number of leading dimensions), N = samples, D = dimension.
+"""
+
+import torch
+from torch import Tensor
+
+from trainer.collapse.errors import EmbeddingShapeError, NonFiniteEmbeddingError
+
+
+def check_embeddings(embeddings_MND: Tensor, *, min_rows: int = 1) -> None:
+    """Refuse what no instrument can measure.
+
+    Args:
+        embeddings_MND: Candidate embeddings [..., N, D].
+        min_rows: The fewest rows N that the instrument is defined for.
+
+    Raises:
+        EmbeddingShapeError: If the tensor is not floating point, has fewer than two
+            dimensions, an empty one, or fewer than ``min_rows`` rows.
+        NonFiniteEmbeddingError: If any entry is NaN or infinite.
+    """
+    shape = tuple(embeddings_MND.shape)
+    if not embeddings_MND.is_floating_point():
+        raise EmbeddingShapeError(f"expected floating-point embeddings, got {embeddings_MND.dtype}")
+    if embeddings_MND.ndim < 2 or embeddings_MND.numel() == 0:
+        raise EmbeddingShapeError(f"expected non-empty embeddings [..., N, D], got shape {shape}")
+    if embeddings_MND.shape[-2] < min_rows:
+        raise EmbeddingShapeError(f"expected at least {min_rows} rows, got shape {shape}")
+    if not embeddings_MND.isfinite().all():
+        bad = int((~embeddings_MND.isfinite()).sum())
+        raise NonFiniteEmbeddingError(
+            f"{bad} of {embeddings_MND.numel()} entries are NaN or infinite: mark the member "
+            "diverged before measuring it"
+        )
+
+
+def normalize_rows(embeddings_MND: Tensor) -> Tensor:
+    """Scale every row to unit length in float64; a zero row stays zero.
+
+    Rows are first divided by their largest entry, so that no representable scale under- or
+    overflows on the way to the norm.
+
+    Args:
+        embeddings_MND: Finite embeddings [..., N, D], any floating dtype and scale.
+
+    Returns:
+        Unit rows [..., N, D], float64.
+    """
+    rows_MND = embeddings_MND.double()
+    rows_MND = rows_MND / _one_where_zero(rows_MND.abs().amax(dim=-1, keepdim=True))
+    return rows_MND / _one_where_zero(torch.linalg.vector_norm(rows_MND, dim=-1, keepdim=True))
+
+
+def _one_where_zero(divisor: Tensor) -> Tensor:
+    return torch.where(divisor == 0, torch.ones_like(divisor), divisor)
