@@ -91,8 +91,7 @@ def alignment(embeddings_MND: Tensor, partner_MND: Tensor) -> Tensor:
 
 def alignment_of_rows(rows_MND: Tensor, partner_MND: Tensor) -> Tensor:
     """Return the alignment [...] of unit rows [..., N, D]; see :func:`alignment`."""
-    squared_MN: Tensor = (rows_MND - partner_MND).square().sum(dim=-1)
-    return squared_MN.mean(dim=-1)
+    return (rows_MND - partner_MND).square().sum(dim=-1).mean(dim=-1)
 
 
 def modality_gap(embeddings_MND: Tensor, partner_MPD: Tensor) -> Tensor:
@@ -121,7 +120,8 @@ def modality_gap(embeddings_MND: Tensor, partner_MPD: Tensor) -> Tensor:
         )
     mean_x_MD = normalize_rows(embeddings_MND).mean(dim=-2)
     mean_y_MD = normalize_rows(partner_MPD).mean(dim=-2)
-    return torch.linalg.vector_norm(mean_x_MD - mean_y_MD, dim=-1)
+    gap_M: Tensor = torch.linalg.vector_norm(mean_x_MD - mean_y_MD, dim=-1)
+    return gap_M
 
 
 def check_same_shape(embeddings_MND: Tensor, partner_MND: Tensor) -> None:
