@@ -36,14 +36,19 @@ class MemberStack:
 
 
 def member_scalars(values: Iterable[float], context: ObjectiveContext) -> Tensor:
-    """Return one number per member as a tensor, shape (M,)."""
-    return torch.tensor(tuple(values), dtype=context.dtype, device=context.device)
+    """Return one number per member as a tensor, shape (M,), never in half precision."""
+    return torch.tensor(tuple(values), dtype=constant_dtype(context), device=context.device)
 
 
 def draw_per_member(draw: Callable[[int, int], Tensor], context: ObjectiveContext) -> Tensor:
     """Return ``draw(position, seed)`` of each member, stacked, on the members' device."""
     drawn = [draw(position, seed) for position, seed in enumerate(context.seeds)]
-    return torch.stack(drawn).to(device=context.device, dtype=context.dtype)
+    return torch.stack(drawn).to(device=context.device, dtype=constant_dtype(context))
+
+
+def constant_dtype(context: ObjectiveContext) -> torch.dtype:
+    """Return the members' dtype, but float32 for half precisions: losses are taken in it."""
+    return torch.promote_types(context.dtype, torch.float32)
 
 
 def unit_views(batch: ObjectiveBatch) -> tuple[Tensor, Tensor]:
