@@ -1,10 +1,10 @@
 """Geometry of unit rows on the sphere: spread, uniformity, alignment, modality gap.
 
-Every function L2-normalises the rows itself (a zero row stays zero) and takes leading member
-dimensions. The ``*_of_rows`` forms take rows that are unit already, for one normalisation
-shared by many measures.
+The public functions L2-normalise the rows themselves (a zero row stays zero) and take leading
+member dimensions. The ``*_of_rows`` functions take one member's unit rows, so that one
+normalisation serves many measures.
 
-Shape legend: M = members (any number of leading dimensions), N = samples, D = dimension,
+Shape legend: M = members (any number of leading dimensions), N, P = samples, D = dimension,
 T = rows of a tile.
 """
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from trainer.collapse.errors import EmbeddingShapeError
+from trainer.collapse.members import map_members
 from trainer.collapse.rows import check_embeddings, normalize_rows
 
 TILE_ROWS = 256
@@ -27,43 +28,36 @@ def total_variance(embeddings_MND: Tensor) -> Tensor:
 
     Returns:
         Tensor [...] in [0, 1], float64: 0 at complete collapse. Antipodal collapse keeps it
-        at 1, which is why it never stands alone. Zero rows count as rows at the origin.
+        at 1, which is why it never stands alone. A zero row is a point at the origin.
 
     Raises:
-        EmbeddingShapeError, NonFiniteEmbeddingError: See :mod:`trainer.collapse.rows`.
+        EmbeddingShapeError, NonFiniteEmbeddingError: See :func:`check_embeddings`.
     """
     check_embeddings(embeddings_MND)
-    rows_MND = normalize_rows(embeddings_MND)
-    centred_MND = rows_MND - rows_MND.mean(dim=-2, keepdim=True)
-    return centred_MND.square().sum(dim=-1).mean(dim=-1)
+    return map_members(lambda z_ND: variance_of_rows(normalize_rows(z_ND)), embeddings_MND)
 
 
 def uniformity(embeddings_MND: Tensor) -> Tensor:
     r"""Return :math:`\log \mathrm{mean}_{i \neq j} \exp(-2 \|z_i - z_j\|^2)`.
 
     Args:
-        embeddings_MND: Embeddings [..., N, D] with N >= 2, any scale.
+        embeddings_MND: Embeddings [..., N, D] with N >= 2, any scale. The kernel is computed
+            in float32 unless they are float64.
 
     Returns:
         Tensor [...] in [-8, 0], float64: 0 when all rows are equal, lower is more uniform.
 
     Raises:
-        EmbeddingShapeError, NonFiniteEmbeddingError: See :mod:`trainer.collapse.rows`.
+        EmbeddingShapeError, NonFiniteEmbeddingError: See :func:`check_embeddings`.
 
     References:
         Wang & Isola, ICML 2020, arXiv:2005.10242, eq. 2 with t = 2; the diagonal is excluded.
     """
     check_embeddings(embeddings_MND, min_rows=2)
-    return uniformity_of_rows(_in_single_or_double(embeddings_MND))
-
-
-def uniformity_of_rows(rows_MND: Tensor) -> Tensor:
-    """Return the uniformity [...] of unit rows [..., N, D]; see :func:`uniformity`."""
-    members = rows_MND.flatten(0, -3) if rows_MND.ndim > 2 else rows_MND.unsqueeze(0)
-    # One member at a time: its N x N tiles stay in cache, and its bits cannot depend on who
-    # else is in the stack.
-    values = torch.stack([_uniformity_of_member(rows_ND) for rows_ND in members])
-    return values.reshape(rows_MND.shape[:-2])
+    dtype = kernel_dtype(embeddings_MND)
+    return map_members(
+        lambda z_ND: uniformity_of_rows(normalize_rows(z_ND).to(dtype)), embeddings_MND
+    )
 
 
 def alignment(embeddings_MND: Tensor, partner_MND: Tensor) -> Tensor:
@@ -83,15 +77,13 @@ def alignment(embeddings_MND: Tensor, partner_MND: Tensor) -> Tensor:
     References:
         Wang & Isola, ICML 2020, arXiv:2005.10242, eq. 1 with alpha = 2.
     """
-    check_same_shape(embeddings_MND, partner_MND)
     check_embeddings(embeddings_MND)
-    check_embeddings(partner_MND)
-    return alignment_of_rows(normalize_rows(embeddings_MND), normalize_rows(partner_MND))
-
-
-def alignment_of_rows(rows_MND: Tensor, partner_MND: Tensor) -> Tensor:
-    """Return the alignment [...] of unit rows [..., N, D]; see :func:`alignment`."""
-    return (rows_MND - partner_MND).square().sum(dim=-1).mean(dim=-1)
+    check_partner(embeddings_MND, partner_MND)
+    return map_members(
+        lambda x_ND, y_ND: alignment_of_rows(normalize_rows(x_ND), normalize_rows(y_ND)),
+        embeddings_MND,
+        partner_MND,
+    )
 
 
 def modality_gap(embeddings_MND: Tensor, partner_MPD: Tensor) -> Tensor:
@@ -118,33 +110,25 @@ def modality_gap(embeddings_MND: Tensor, partner_MPD: Tensor) -> Tensor:
             f"both modalities need the same dimension, got {embeddings_MND.shape[-1]} and "
             f"{partner_MPD.shape[-1]}"
         )
-    mean_x_MD = normalize_rows(embeddings_MND).mean(dim=-2)
-    mean_y_MD = normalize_rows(partner_MPD).mean(dim=-2)
-    gap_M: Tensor = torch.linalg.vector_norm(mean_x_MD - mean_y_MD, dim=-1)
-    return gap_M
+    return map_members(_gap, embeddings_MND, partner_MPD)
 
 
-def check_same_shape(embeddings_MND: Tensor, partner_MND: Tensor) -> None:
-    """Refuse a partner of another shape.
+def variance_of_rows(rows_ND: Tensor) -> Tensor:
+    """Return the total variance of one member's unit rows; see :func:`total_variance`."""
+    return (rows_ND - rows_ND.mean(dim=0)).square().sum() / rows_ND.shape[0]
 
-    Raises:
-        EmbeddingShapeError: If the shapes differ.
+
+def alignment_of_rows(rows_ND: Tensor, partner_ND: Tensor) -> Tensor:
+    """Return the alignment of one member's unit rows; see :func:`alignment`."""
+    return (rows_ND - partner_ND).square().sum() / rows_ND.shape[0]
+
+
+def uniformity_of_rows(rows_ND: Tensor) -> Tensor:
+    """Return the uniformity of one member's unit rows, float64; see :func:`uniformity`.
+
+    Only the tiles on and above the diagonal are computed: the kernel is symmetric.
     """
-    if embeddings_MND.shape != partner_MND.shape:
-        raise EmbeddingShapeError(
-            f"the partner must have the same shape, got {tuple(embeddings_MND.shape)} and "
-            f"{tuple(partner_MND.shape)}"
-        )
-
-
-def _in_single_or_double(embeddings_MND: Tensor) -> Tensor:
-    rows_MND = normalize_rows(embeddings_MND)
-    return rows_MND if embeddings_MND.dtype == torch.float64 else rows_MND.float()
-
-
-def _uniformity_of_member(rows_ND: Tensor) -> Tensor:
-    """Sum the kernel over the tiles on and above the diagonal; the rest is symmetric."""
-    # exp(-2|x-y|^2) = w_x exp(4 x.y) w_y with w = exp(-2|x|^2), at most e^4 inside.
+    # exp(-2|x-y|^2) = w_x exp(4 x.y) w_y with w = exp(-2|x|^2); the exponent stays within 4.
     n = rows_ND.shape[0]
     weight_N = rows_ND.square().sum(dim=-1).mul(-2).exp()
     total = torch.zeros((), dtype=torch.float64, device=rows_ND.device)
@@ -152,7 +136,32 @@ def _uniformity_of_member(rows_ND: Tensor) -> Tensor:
         stop = min(start + TILE_ROWS, n)
         kernel_TN = (4 * rows_ND[start:stop] @ rows_ND[start:].mT).exp_()
         kernel_TN.diagonal().zero_()
-        weighted_T = kernel_TN @ weight_N[start:]
-        block_T = kernel_TN[:, : stop - start] @ weight_N[start:stop]
-        total += (weight_N[start:stop] * (2 * weighted_T - block_T)).sum()
+        to_right_T = kernel_TN @ weight_N[start:]
+        to_own_T = kernel_TN[:, : stop - start] @ weight_N[start:stop]
+        total += (weight_N[start:stop] * (2 * to_right_T - to_own_T)).sum()
     return total.log() - math.log(n * (n - 1))
+
+
+def check_partner(embeddings_MND: Tensor, partner_MND: Tensor) -> None:
+    """Refuse a partner of another shape, or one that cannot be measured.
+
+    Raises:
+        EmbeddingShapeError: If the shapes differ.
+        NonFiniteEmbeddingError: If any entry of the partner is NaN or infinite.
+    """
+    if embeddings_MND.shape != partner_MND.shape:
+        raise EmbeddingShapeError(
+            f"the partner must have the same shape, got {tuple(embeddings_MND.shape)} and "
+            f"{tuple(partner_MND.shape)}"
+        )
+    check_embeddings(partner_MND)
+
+
+def kernel_dtype(embeddings_MND: Tensor) -> torch.dtype:
+    """Return the dtype of N x N kernels: float64 for float64 embeddings, else float32."""
+    return torch.float64 if embeddings_MND.dtype == torch.float64 else torch.float32
+
+
+def _gap(x_ND: Tensor, y_PD: Tensor) -> Tensor:
+    difference_D = normalize_rows(x_ND).mean(dim=0) - normalize_rows(y_PD).mean(dim=0)
+    return difference_D.square().sum().sqrt()

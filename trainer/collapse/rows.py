@@ -53,5 +53,13 @@ def normalize_rows(embeddings_MND: Tensor) -> Tensor:
     return rows_MND / _one_where_zero(torch.linalg.vector_norm(rows_MND, dim=-1, keepdim=True))
 
 
+def round_off_variance(dtype: torch.dtype) -> float:
+    """Return the variance that rounding to ``dtype`` alone can give to equal unit rows.
+
+    A centred measure whose total variance is no larger than this measures round-off.
+    """
+    return max(4 * torch.finfo(dtype).eps ** 2, 64 * torch.finfo(torch.float64).eps ** 2)
+
+
 def _one_where_zero(divisor: Tensor) -> Tensor:
     return torch.where(divisor == 0, torch.ones_like(divisor), divisor)

@@ -8,15 +8,22 @@ Shape legend: M = members (any number of leading dimensions), N = samples, D = d
 S = min(N, D), the side of the Gram matrix, K = D eigenvalues.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from trainer.collapse.geometry import alignment_of_rows, check_same_shape, uniformity_of_rows
+from trainer.collapse.geometry import (
+    alignment_of_rows,
+    check_partner,
+    kernel_dtype,
+    uniformity_of_rows,
+)
+from trainer.collapse.members import iterate_members, map_members
 from trainer.collapse.rank import effective_rank, rankme, stable_rank
-from trainer.collapse.rows import check_embeddings, normalize_rows
+from trainer.collapse.rows import check_embeddings, normalize_rows, round_off_variance
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +78,11 @@ def measure(embeddings_MND: Tensor, partner_MND: Tensor | None = None) -> Collap
         al., "Understanding dimensional collapse", arXiv:2110.09348 (the spectrum).
     """
     check_embeddings(embeddings_MND, min_rows=2)
-    rows_MND = normalize_rows(embeddings_MND)
-    spectrum_MK = _eigenvalues(rows_MND)
-    participation_M, variance_M = _centred_moments(rows_MND, _round_off(embeddings_MND.dtype))
-    is_double = embeddings_MND.dtype == torch.float64
-    return Collapse(
-        effective_rank=effective_rank(spectrum_MK),
-        rankme=rankme(spectrum_MK),
-        stable_rank=stable_rank(spectrum_MK),
-        participation_ratio=participation_M,
-        total_variance=variance_M,
-        uniformity=uniformity_of_rows(rows_MND if is_double else rows_MND.float()),
-        alignment=None if partner_MND is None else _alignment(rows_MND, partner_MND),
-        spectrum_K=spectrum_MK,
-    )
+    if partner_MND is not None:
+        check_partner(embeddings_MND, partner_MND)
+    leading = embeddings_MND.shape[:-2]
+    stacks = [embeddings_MND] if partner_MND is None else [embeddings_MND, partner_MND]
+    return _stack([_measure_member(*member) for member in iterate_members(*stacks)], leading)
 
 
 def spectrum(embeddings_MND: Tensor) -> Tensor:
@@ -97,50 +95,59 @@ def spectrum(embeddings_MND: Tensor) -> Tensor:
         EmbeddingShapeError, NonFiniteEmbeddingError: See :func:`measure`.
     """
     check_embeddings(embeddings_MND)
-    return _eigenvalues(normalize_rows(embeddings_MND))
+    return map_members(lambda z_ND: _eigenvalues(normalize_rows(z_ND)), embeddings_MND)
 
 
-def _gram(rows_MND: Tensor) -> Tensor:
-    """Return the smaller of Z'Z / N and ZZ' / N, [..., S, S], one product per member.
+def _measure_member(embeddings_ND: Tensor, partner_ND: Tensor | None = None) -> Collapse:
+    rows_ND = normalize_rows(embeddings_ND)
+    spectrum_K = _eigenvalues(rows_ND)
+    centred_ND = rows_ND - rows_ND.mean(dim=0)
+    variance = centred_ND.square().sum() / rows_ND.shape[0]
+    # At full collapse what is left is round-off, which looks full-rank.
+    is_spread = variance > round_off_variance(embeddings_ND.dtype)
+    energy = _gram(centred_ND).square().sum()
+    return Collapse(
+        effective_rank=effective_rank(spectrum_K),
+        rankme=rankme(spectrum_K),
+        stable_rank=stable_rank(spectrum_K),
+        participation_ratio=torch.where(is_spread, variance.square() / energy, 0.0),
+        total_variance=variance,
+        uniformity=uniformity_of_rows(rows_ND.to(kernel_dtype(embeddings_ND))),
+        alignment=None
+        if partner_ND is None
+        else alignment_of_rows(rows_ND, normalize_rows(partner_ND)),
+        spectrum_K=spectrum_K,
+    )
 
-    A batched product may pick its kernel by the size of the batch, and with it the last bit.
-    """
-    n, d = rows_MND.shape[-2:]
-    members = rows_MND.reshape(-1, n, d)
-    grams = [rows.mT @ rows if d <= n else rows @ rows.mT for rows in members]
-    side = min(n, d)
-    return torch.stack(grams).reshape(*rows_MND.shape[:-2], side, side) / n
+
+def _gram(rows_ND: Tensor) -> Tensor:
+    """Return the smaller of Z'Z / N and ZZ' / N, [S, S]; both have the same eigenvalues."""
+    n, d = rows_ND.shape
+    return (rows_ND.mT @ rows_ND if d <= n else rows_ND @ rows_ND.mT) / n
 
 
-def _eigenvalues(rows_MND: Tensor) -> Tensor:
-    n, d = rows_MND.shape[-2:]
-    ascending_MS = torch.linalg.eigvalsh(_gram(rows_MND))
-    descending_MS = ascending_MS.flip(-1).clamp(min=0.0)
+def _eigenvalues(rows_ND: Tensor) -> Tensor:
+    descending_S = torch.linalg.eigvalsh(_gram(rows_ND)).flip(0).clamp(min=0.0)
     # Below this an eigenvalue is round-off of the decomposition, and its square root would
     # weigh on RankMe.
-    noise_M1 = descending_MS[..., :1] * (min(n, d) * torch.finfo(torch.float64).eps)
-    cleaned_MS = torch.where(descending_MS > noise_M1, descending_MS, 0.0)
-    return pad(cleaned_MS, (0, d - cleaned_MS.shape[-1]))
+    noise = descending_S[0] * (len(descending_S) * torch.finfo(torch.float64).eps)
+    cleaned_S = torch.where(descending_S > noise, descending_S, 0.0)
+    return pad(cleaned_S, (0, rows_ND.shape[1] - len(cleaned_S)))
 
 
-def _centred_moments(rows_MND: Tensor, round_off: float) -> tuple[Tensor, Tensor]:
-    """Return (participation ratio, total variance) of the centred rows, each [...]."""
-    covariance_MSS = _gram(rows_MND - rows_MND.mean(dim=-2, keepdim=True))
-    variance_M = covariance_MSS.diagonal(dim1=-2, dim2=-1).sum(dim=-1)
-    energy_M = covariance_MSS.square().sum(dim=(-2, -1))
-    # At full collapse what is left is round-off, which looks full-rank.
-    is_spread_M = variance_M > round_off
-    ratio_M = variance_M.square() / torch.where(is_spread_M, energy_M, 1.0)
-    return torch.where(is_spread_M, ratio_M, 0.0), variance_M
+def _stack(members: list[Collapse], leading: torch.Size) -> Collapse:
+    def stack(pick: Callable[[Collapse], Tensor]) -> Tensor:
+        values = torch.stack([pick(member) for member in members])
+        return values.reshape(leading + values.shape[1:])
 
-
-def _round_off(dtype: torch.dtype) -> float:
-    """Return the variance that rounding to ``dtype`` alone can give to equal unit rows."""
-    double_eps = torch.finfo(torch.float64).eps
-    return max(4 * torch.finfo(dtype).eps ** 2, 64 * double_eps**2)
-
-
-def _alignment(rows_MND: Tensor, partner_MND: Tensor) -> Tensor:
-    check_same_shape(rows_MND, partner_MND)
-    check_embeddings(partner_MND)
-    return alignment_of_rows(rows_MND, normalize_rows(partner_MND))
+    aligned = [member.alignment for member in members if member.alignment is not None]
+    return Collapse(
+        effective_rank=stack(lambda member: member.effective_rank),
+        rankme=stack(lambda member: member.rankme),
+        stable_rank=stack(lambda member: member.stable_rank),
+        participation_ratio=stack(lambda member: member.participation_ratio),
+        total_variance=stack(lambda member: member.total_variance),
+        uniformity=stack(lambda member: member.uniformity),
+        alignment=torch.stack(aligned).reshape(leading) if aligned else None,
+        spectrum_K=stack(lambda member: member.spectrum_K),
+    )
