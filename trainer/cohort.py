@@ -88,5 +88,5 @@ class Outcome(Frozen):
 
     @property
     def is_collapsed(self) -> bool:
-        """Whether the trial lost its rank; a diverged one counts (its score is censored)."""
+        """Whether the trial lost its rank: below the study's level, complete, or diverged."""
         return self.regime in (Regime.DIMENSIONAL, Regime.COMPLETE, Regime.DIVERGED)

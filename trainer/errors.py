@@ -3,6 +3,7 @@
 A leaf module: it imports nothing, so that the mathematics below may raise from it too.
 
 TrainerError
+├── BatchTooLargeError          the train split has fewer images than one batch
 └── ObjectiveError              an objective cannot be built or evaluated as asked
     ├── MixedStructureError     members of one stack differ in more than scalars
     ├── PrototypeCountError     more class prototypes than the embedding dimension holds
@@ -12,6 +13,10 @@ TrainerError
 
 class TrainerError(Exception):
     """Something the user asked of the trainer that it cannot do."""
+
+
+class BatchTooLargeError(TrainerError):
+    """The train split has fewer images than one batch asks for."""
 
 
 class ObjectiveError(TrainerError):

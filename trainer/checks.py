@@ -1,0 +1,119 @@
+"""What is measured at a check, on the fixed evaluation set, for every member of a stack.
+
+Shape legend: M = members, N = evaluation images, F = flat pixels or features, D = embedding.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from trainer.collapse.regime import CollapseLevel
+from trainer.collapse.spectrum import Collapse, measure
+from trainer.data.augment import augment
+from trainer.data.image_data import ImageData
+from trainer.probes import knn_accuracy
+from trainer.seeds import generator_for
+from trainer.settings import CollapseSettings, DataSettings
+from trainer.stack import Stack
+
+_NEIGHBOURS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One member's measures at one check; ``values`` is empty when its embeddings are not finite.
+
+    ``score`` is the study's metric.
+    """
+
+    is_finite: bool
+    score: float
+    values: dict[str, float]
+    spectrum: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The fixed evaluation set: all test images, and one fixed augmented view of each."""
+
+    data: ImageData
+    images_NF: Tensor
+    partner_NF: Tensor
+    level: CollapseLevel
+
+    @classmethod
+    def of(cls, data: ImageData, settings: DataSettings, collapse: CollapseSettings) -> Self:
+        """Fix the evaluation set by the split's seed: equal for all replicates of a study."""
+        generator = generator_for(settings.split_seed, "evaluation-view")
+        partner_NCHW = augment(data.test_images_NCHW, settings.augment, generator)
+        return cls(
+            data=data,
+            images_NF=data.test_images_NCHW.flatten(1),
+            partner_NF=partner_NCHW.flatten(1),
+            level=CollapseLevel(collapse.metric, collapse.below),
+        )
+
+    def read(self, stack: Stack) -> list[Reading]:
+        """Measure every member in evaluation mode, without augmentation but for ``alignment``."""
+        _, projections_MND = stack.embed(self.images_NF)
+        _, partners_MND = stack.embed(self.partner_NF)
+        is_finite = _finite_members(projections_MND) & _finite_members(partners_MND)
+        # A member without finite embeddings is measured as zeros and its numbers are dropped.
+        mask_M11 = is_finite[:, None, None]
+        collapse = measure(
+            projections_MND.where(mask_M11, 0.0).float(), partners_MND.where(mask_M11, 0.0).float()
+        )
+        return _readings(is_finite, self.level.score(collapse), collapse)
+
+    def knn_accuracies(self, stack: Stack) -> list[float]:
+        """Return each member's kNN test accuracy on encoder features h (utility, in [0, 1]).
+
+        Members whose features are not finite get 0.0.
+        """
+        train_MNF, _ = stack.embed(self.data.train_images_NCHW.flatten(1))
+        test_MNF, _ = stack.embed(self.images_NF)
+        is_finite = _finite_members(train_MNF) & _finite_members(test_MNF)
+        return [
+            float(
+                knn_accuracy(
+                    train_MNF[m],
+                    self.data.train_labels_N,
+                    test_MNF[m],
+                    self.data.test_labels_N,
+                    k=_NEIGHBOURS,
+                )
+            )
+            if is_finite[m]
+            else 0.0
+            for m in range(len(train_MNF))
+        ]
+
+
+def _finite_members(tensor_MND: Tensor) -> Tensor:
+    return tensor_MND.isfinite().flatten(1).all(dim=1)
+
+
+def _readings(is_finite_M: Tensor, score_M: Tensor, collapse: Collapse) -> list[Reading]:
+    assert collapse.alignment is not None
+    columns = {
+        "effective_rank": collapse.effective_rank,
+        "rankme": collapse.rankme,
+        "stable_rank": collapse.stable_rank,
+        "participation_ratio": collapse.participation_ratio,
+        "total_variance": collapse.total_variance,
+        "uniformity": collapse.uniformity,
+        "alignment": collapse.alignment,
+    }
+    names = list(columns)
+    table = torch.stack([columns[name].double() for name in names], dim=1).tolist()
+    spectra = collapse.spectrum_K.double().tolist()
+    return [
+        Reading(True, float(score), dict(zip(names, row, strict=True)), tuple(spectrum))
+        if finite
+        else Reading(False, 0.0, {}, ())
+        for finite, score, row, spectrum in zip(
+            is_finite_M.tolist(), score_M.tolist(), table, spectra, strict=True
+        )
+    ]

@@ -1,0 +1,81 @@
+"""Batches whose randomness is keyed by (seed, step), so that any batch can be made again.
+
+Shape legend: N = images, V = 2 views, B = batch, F = flat pixels.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trainer.data.augment import augment
+from trainer.data.image_data import ImageData
+from trainer.seeds import generator_for
+from trainer.settings import AugmentSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ViewBatch:
+    """Two augmented views of B images.
+
+    Attributes:
+        views_VBF: Flat views, shape (2, B, F).
+        indices_B: Position of each image in the train split.
+    """
+
+    views_VBF: Tensor
+    indices_B: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStream:
+    """The batches of one replicate: epochs without replacement, ragged rest dropped."""
+
+    data: ImageData
+    augmentation: AugmentSettings
+    batch_size: int
+    seed: int
+
+    def batch_at(self, step: int) -> ViewBatch:
+        """Return the batch of optimiser step ``step`` (from 0), always the same one."""
+        indices_B = self.indices_at(step)
+        images_BCHW = self.data.train_images_NCHW[indices_B]
+        generator = generator_for(self.seed, "augment", step)
+        views = [augment(images_BCHW, self.augmentation, generator) for _ in range(2)]
+        return ViewBatch(torch.stack(views).flatten(2), indices_B)
+
+    def indices_at(self, step: int) -> Tensor:
+        """Return which train images step ``step`` sees, shape (B,)."""
+        count = len(self.data.train_labels_N)
+        epoch, position = divmod(step, count // self.batch_size)
+        order_N = torch.randperm(count, generator=generator_for(self.seed, "epoch", epoch))
+        start = position * self.batch_size
+        return order_N[start : start + self.batch_size].to(self.data.train_labels_N.device)
+
+
+def draw_label_mask(labels_N: Tensor, fraction: float, seed: int) -> Tensor:
+    """Choose whose labels may be used: a stratified share, drawn once per replicate.
+
+    Drawing anew for each batch would leak every label over training, so the subset is fixed
+    by the seed and *nested*: a larger fraction contains every smaller one of the same seed.
+
+    Args:
+        labels_N: int64 classes of the train split, shape (N,).
+        fraction: Share in [0, 1]; each class keeps ``ceil(fraction * size)`` samples.
+        seed: The replicate's seed.
+
+    Returns:
+        Boolean mask, shape (N,), on the device of ``labels_N``.
+    """
+    order_N = torch.randperm(len(labels_N), generator=generator_for(seed, "label-subset"))
+    shuffled_N = labels_N.cpu()[order_N]
+    mask_N = torch.zeros(len(labels_N), dtype=torch.bool)
+    for label in shuffled_N.unique():
+        members = order_N[shuffled_N == label]
+        mask_N[members[: _ceil(fraction * len(members))]] = True
+    return mask_N.to(labels_N.device)
+
+
+def _ceil(value: float) -> int:
+    # 0.1 * 30 is 3.0000000000000004: round-off must not add a sample.
+    return -int(-(value - 1e-9) // 1)

@@ -1,0 +1,49 @@
+"""What every image source yields: a train and a test split, standardised.
+
+Shape legend: N = images, C = channels, H = height, W = width.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class ImageData:
+    """Images with classes, split once by the study's ``split_seed``.
+
+    Attributes:
+        train_images_NCHW: float32, standardised by the train split's mean and deviation.
+        train_labels_N: int64, 0 .. class_count - 1.
+        test_images_NCHW: As the train images, by the *train* split's mean and deviation.
+        test_labels_N: As the train labels.
+        class_count: Number of classes.
+    """
+
+    train_images_NCHW: Tensor
+    train_labels_N: Tensor
+    test_images_NCHW: Tensor
+    test_labels_N: Tensor
+    class_count: int
+
+    @property
+    def pixel_count(self) -> int:
+        """Input width of a model that sees flat images."""
+        return self.train_images_NCHW[0].numel()
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> "ImageData":
+        """Return the same data on ``device``, images in ``dtype``."""
+        return ImageData(
+            train_images_NCHW=self.train_images_NCHW.to(device, dtype),
+            train_labels_N=self.train_labels_N.to(device),
+            test_images_NCHW=self.test_images_NCHW.to(device, dtype),
+            test_labels_N=self.test_labels_N.to(device),
+            class_count=self.class_count,
+        )
+
+
+def standardise(train_NCHW: Tensor, test_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+    """Shift and scale both splits by the train split's mean and standard deviation."""
+    mean, std = train_NCHW.mean(), train_NCHW.std()
+    return (train_NCHW - mean) / std, (test_NCHW - mean) / std

@@ -1,0 +1,146 @@
+"""What is written down about each member on the way, who is decided, and the outcomes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from trainer.checks import Reading
+from trainer.cohort import Cohort, History, Member, Outcome
+from trainer.collapse.regime import (
+    CollapseLevel,
+    Persistence,
+    Regime,
+    classify,
+    is_settled,
+)
+
+DIVERGED_SCORE = 0.0
+"""Score of a diverged trial: finite, and below the range of every rank metric."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One member's record; ``readings[i]`` and ``losses[i]`` belong to ``steps[i]``."""
+
+    member: Member
+    initial: Reading
+    initial_knn: float
+    initial_loss: float | None = None
+    steps: list[int] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    early_regime: Regime | None = None
+    outcome: Outcome | None = None
+
+
+class Logbook:
+    """The records of a cohort's members, by trial key."""
+
+    def __init__(self, cohort: Cohort, level: CollapseLevel) -> None:
+        self._cohort = cohort
+        self._level = level
+        self._entries: dict[str, Entry] = {}
+
+    def open(
+        self, members: Sequence[Member], readings: Sequence[Reading], knn: Sequence[float]
+    ) -> None:
+        """Start the record of each member with what was measured before the first step."""
+        for member, reading, accuracy in zip(members, readings, knn, strict=True):
+            self._entries[member.trial] = Entry(member, reading, accuracy)
+
+    def note_first_loss(self, member: Member, loss: float) -> None:
+        """Write down the loss of the initial weights (the first step's, before its update)."""
+        self._entries[member.trial].initial_loss = loss
+
+    def record(self, member: Member, reading: Reading, loss: float, step: int) -> None:
+        """Write down one check; the loss is that of the step just taken."""
+        entry = self._entries[member.trial]
+        entry.steps.append(step)
+        entry.readings.append(reading)
+        entry.losses.append(loss)
+
+    def is_decided(self, member: Member) -> bool:
+        """Say whether the member may leave now; an audited one never does, but is noted."""
+        entry, settings = self._entries[member.trial], self._cohort.collapse
+        if settings.settle_checks == 0:
+            return False
+        rule = Persistence(settings.settle_checks, settings.margin)
+        if not is_settled([r.score for r in entry.readings], self._level, rule):
+            return False
+        if entry.early_regime is None:
+            entry.early_regime = self._classify(entry, knn=None)
+        return not member.audited
+
+    def close_diverged(self, member: Member, step: int) -> None:
+        """End a member whose loss or embeddings stopped being finite at ``step``."""
+        entry = self._entries[member.trial]
+        entry.outcome = Outcome(
+            trial=member.trial,
+            regime=Regime.DIVERGED,
+            score=DIVERGED_SCORE,
+            measures={},
+            initial=_initial(entry),
+            spectrum=(),
+            history=_history(entry),
+            steps_done=step,
+            decided_early=step < self._cohort.train.steps,
+            diverged_at_step=step,
+            early_regime=entry.early_regime,
+        )
+
+    def close(self, member: Member, knn: float, step: int) -> None:
+        """End a member in the state of its last check, with its final kNN accuracy."""
+        entry = self._entries[member.trial]
+        last = entry.readings[-1]
+        entry.outcome = Outcome(
+            trial=member.trial,
+            regime=self._classify(entry, knn=knn),
+            score=last.score,
+            measures=last.values | {"train_loss": entry.losses[-1], "knn_accuracy": knn},
+            initial=_initial(entry),
+            spectrum=last.spectrum,
+            history=_history(entry),
+            steps_done=step,
+            decided_early=step < self._cohort.train.steps,
+            early_regime=entry.early_regime if member.audited else None,
+        )
+
+    def outcomes(self, seconds: float) -> list[Outcome]:
+        """Return all outcomes by trial key, ``seconds`` shared out by the steps they took."""
+        done = [e.outcome for e in self._entries.values() if e.outcome is not None]
+        assert len(done) == len(self._entries), "every member ends decided, diverged or trained"
+        total = sum(outcome.steps_done for outcome in done)
+        return [
+            outcome.model_copy(update={"seconds": seconds * outcome.steps_done / total})
+            for outcome in sorted(done, key=lambda outcome: outcome.trial)
+        ]
+
+    def _classify(self, entry: Entry, knn: float | None) -> Regime:
+        last = entry.readings[-1]
+        return classify(
+            last.score,
+            self._level,
+            effective_rank=last.values["effective_rank"],
+            is_finite=True,
+            utility=knn,
+            utility_at_init=None if knn is None else entry.initial_knn,
+        )
+
+
+def _initial(entry: Entry) -> dict[str, float]:
+    loss = {} if entry.initial_loss is None else {"train_loss": entry.initial_loss}
+    return entry.initial.values | loss | {"knn_accuracy": entry.initial_knn}
+
+
+def _history(entry: Entry) -> History:
+    if entry.initial_loss is None:
+        return History(steps=(), values={})
+    rows = [
+        reading.values | {"train_loss": loss}
+        for reading, loss in zip(
+            [entry.initial, *entry.readings], [entry.initial_loss, *entry.losses], strict=True
+        )
+    ]
+    return History(
+        steps=(0, *entry.steps),
+        values={name: tuple(row[name] for row in rows) for name in rows[0]},
+    )

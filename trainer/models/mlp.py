@@ -1,0 +1,136 @@
+"""MLP encoder and projection head for M members at once: parameters [M, ...], one bmm a layer.
+
+Each member's numbers are bit-identical to those it would have alone: nothing crosses the
+member dimension, and batched matrix products do not depend on how many are batched.
+
+Shape legend: M = members, N = samples (both views stacked), F = features, D = embedding.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trainer.seeds import generator_for
+from trainer.settings import ModelSettings
+
+Tensors = dict[str, Tensor]
+
+_NORM_EPS = 1e-5
+_RUNNING_MOMENTUM = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One linear layer; ``is_hidden`` ones are followed by the norm and a ReLU."""
+
+    name: str
+    fan_in: int
+    fan_out: int
+    is_hidden: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StackedMlp:
+    """The architecture; parameters and running statistics are held by the caller.
+
+    The head's last linear layer has no norm after it: a batch norm there re-centres each batch
+    and hides collapse (claims.md asks for it as a separate setting).
+    """
+
+    encoder: tuple[Layer, ...]
+    head: tuple[Layer, ...]
+    norm: str
+
+    @classmethod
+    def of(cls, settings: ModelSettings, input_width: int) -> "StackedMlp":
+        """Lay out the layers that ``settings`` describe for inputs of ``input_width``."""
+        encoder = _chain("encoder", (input_width, *settings.hidden), last_is_hidden=True)
+        widths = (settings.hidden[-1], *settings.head_hidden, settings.embed_dim)
+        return cls(encoder, _chain("head", widths, last_is_hidden=False), settings.norm)
+
+    def init_parameters(self, seeds: Sequence[int]) -> Tensors:
+        """Draw float64 parameters, one member per seed, as torch.nn.Linear draws them.
+
+        Equal seeds get equal weights. float64 so that every training dtype rounds the same draw.
+        """
+        drawn = {seed: self._draw(seed) for seed in set(seeds)}
+        return {name: torch.stack([drawn[s][name] for s in seeds]) for name in drawn[seeds[0]]}
+
+    def init_running(self, members: int) -> Tensors:
+        """Return batch norm's running statistics at their start; empty without batch norm."""
+        if self.norm != "batch":
+            return {}
+        shapes = {layer.name: (members, 1, layer.fan_out) for layer in self._normed()}
+        means = {f"{name}.mean": torch.zeros(shape) for name, shape in shapes.items()}
+        return means | {f"{name}.var": torch.ones(shape) for name, shape in shapes.items()}
+
+    def encode(
+        self, parameters: Tensors, running: Tensors, inputs_MNF: Tensor, *, training: bool
+    ) -> Tensor:
+        """Return encoder features h, shape (M, N, F). Training updates ``running`` in place."""
+        return self._through(self.encoder, parameters, running, inputs_MNF, training)
+
+    def project(
+        self, parameters: Tensors, running: Tensors, features_MNF: Tensor, *, training: bool
+    ) -> Tensor:
+        """Return projections of encoder features, not normalised, shape (M, N, D)."""
+        return self._through(self.head, parameters, running, features_MNF, training)
+
+    def _normed(self) -> list[Layer]:
+        return [layer for layer in (*self.encoder, *self.head) if layer.is_hidden]
+
+    def _draw(self, seed: int) -> Tensors:
+        parameters: Tensors = {}
+        generator = generator_for(seed, "weights")
+        for layer in (*self.encoder, *self.head):
+            bound = 1 / math.sqrt(layer.fan_in)
+            for part, shape in (("weight", (layer.fan_in, layer.fan_out)), ("bias", (1, layer.fan_out))):
+                uniform = torch.rand(shape, generator=generator, dtype=torch.float64)
+                parameters[f"{layer.name}.{part}"] = (2 * uniform - 1) * bound
+            if layer.is_hidden and self.norm != "none":
+                parameters[f"{layer.name}.gain"] = torch.ones(1, layer.fan_out, dtype=torch.float64)
+                parameters[f"{layer.name}.shift"] = torch.zeros(1, layer.fan_out, dtype=torch.float64)
+        return parameters
+
+    def _through(
+        self, layers: tuple[Layer, ...], parameters: Tensors, running: Tensors, x_MNF: Tensor, training: bool
+    ) -> Tensor:
+        for layer in layers:
+            name = layer.name
+            x_MNF = torch.baddbmm(parameters[f"{name}.bias"], x_MNF, parameters[f"{name}.weight"])
+            if layer.is_hidden:
+                x_MNF = self._normalise(name, parameters, running, x_MNF, training).relu()
+        return x_MNF
+
+    def _normalise(
+        self, name: str, parameters: Tensors, running: Tensors, x_MNF: Tensor, training: bool
+    ) -> Tensor:
+        match self.norm:
+            case "none":
+                return x_MNF
+            case "layer":
+                var, mean = torch.var_mean(x_MNF, dim=-1, correction=0, keepdim=True)
+            case "batch" if training:
+                var, mean = torch.var_mean(x_MNF, dim=-2, correction=0, keepdim=True)
+                _track(running, name, mean.detach(), var.detach(), x_MNF.shape[-2])
+            case _:
+                var, mean = running[f"{name}.var"], running[f"{name}.mean"]
+        scaled = (x_MNF - mean) * torch.rsqrt(var + _NORM_EPS)
+        return scaled * parameters[f"{name}.gain"] + parameters[f"{name}.shift"]
+
+
+def _chain(prefix: str, widths: Sequence[int], *, last_is_hidden: bool) -> tuple[Layer, ...]:
+    pairs = list(zip(widths, widths[1:], strict=False))
+    return tuple(
+        Layer(f"{prefix}.{i}", fan_in, fan_out, last_is_hidden or i < len(pairs) - 1)
+        for i, (fan_in, fan_out) in enumerate(pairs)
+    )
+
+
+def _track(running: Tensors, name: str, mean: Tensor, var: Tensor, samples: int) -> None:
+    # torch.nn.BatchNorm1d tracks the unbiased variance.
+    running[f"{name}.mean"].lerp_(mean, _RUNNING_MOMENTUM)
+    running[f"{name}.var"].lerp_(var * (samples / (samples - 1)), _RUNNING_MOMENTUM)

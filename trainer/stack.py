@@ -1,0 +1,175 @@
+"""A stack: members of one cohort whose parameters, optimiser and objectives step together.
+
+Nothing crosses the member dimension, so a member's numbers do not depend on its neighbours, on
+their number, or on whether one of them turned into NaN.
+
+Shape legend: M = members alive, R = distinct replicates, V = 2 views, B = batch, F = flat
+pixels, D = embedding.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import torch
+from torch import Tensor
+
+from trainer.cohort import Cohort, Member
+from trainer.data.batches import draw_label_mask
+from trainer.data.image_data import ImageData
+from trainer.models.mlp import StackedMlp, Tensors
+from trainer.objective import (
+    Objective,
+    ObjectiveBatch,
+    ObjectiveContext,
+    build_objective,
+    structure,
+)
+from trainer.objective_settings import ObjectiveSettings
+from trainer.optimizers import Optimizer, build_optimizer
+
+
+@dataclass(slots=True)
+class Group:
+    """Neighbouring members whose objective is one stacked call."""
+
+    objective: Objective
+    parameters: Tensors
+    size: int
+
+
+def pack_order(member: Member) -> tuple[str, int, str]:
+    """Sort key that puts members with one objective structure, then one seed, side by side."""
+    return structure(member.objective), member.seed, member.trial
+
+
+class Stack:
+    """Training state of the members still alive, in the order of ``members``."""
+
+    def __init__(
+        self, cohort: Cohort, data: ImageData, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self.members: tuple[Member, ...] = tuple(sorted(cohort.members, key=pack_order))
+        self._model = StackedMlp.of(cohort.model, data.pixel_count)
+        seeds = [member.seed for member in self.members]
+        drawn = self._model.init_parameters(seeds)
+        self.parameters = {name: p.to(device, dtype) for name, p in drawn.items()}
+        running = self._model.init_running(len(seeds))
+        self._running = {name: r.to(device, dtype) for name, r in running.items()}
+        self._groups = _build_groups(self.members, cohort, data.class_count, device, dtype)
+        self._labels_N = data.train_labels_N
+        self._masks_MN = _label_masks(self.members, data)
+        lrs = [member.lr for member in self.members]
+        self._optimizer: Optimizer = build_optimizer(cohort.train, lrs, device, dtype)
+
+    def step(self, views_MVBF: Tensor, indices_MB: Tensor) -> Tensor:
+        """Take one optimiser step for every member and return the losses before it, (M,).
+
+        A member with a non-finite loss steps into NaN and stays there; the caller removes it.
+        """
+        trained = self._trained()
+        for tensor in trained.values():
+            tensor.requires_grad_(True)
+        losses_M = self._losses(views_MVBF, indices_MB)
+        # The sum's gradient is each member's own gradient: members share no parameter.
+        gradients = torch.autograd.grad(losses_M.sum(), list(trained.values()), allow_unused=True)
+        for tensor in trained.values():
+            tensor.requires_grad_(False)
+        with torch.no_grad():
+            self._optimizer.step(
+                trained,
+                {
+                    name: torch.zeros_like(p) if g is None else g
+                    for (name, p), g in zip(trained.items(), gradients, strict=True)
+                },
+            )
+        return losses_M.detach()
+
+    @torch.no_grad()
+    def embed(self, images_NF: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features (M, N, F) and raw projections (M, N, D) in evaluation mode."""
+        inputs_MNF = images_NF.expand(len(self.members), -1, -1)
+        features = self._model.encode(self.parameters, self._running, inputs_MNF, training=False)
+        return features, self._model.project(
+            self.parameters, self._running, features, training=False
+        )
+
+    def keep(self, positions: Sequence[int]) -> None:
+        """Drop every member that is not at one of ``positions`` (ascending): compaction."""
+        rows = torch.tensor(positions, dtype=torch.int64, device=self._labels_N.device)
+        self.members = tuple(self.members[i] for i in positions)
+        self.parameters = {name: p[rows] for name, p in self.parameters.items()}
+        self._running = {name: r[rows] for name, r in self._running.items()}
+        self._masks_MN = self._masks_MN[rows]
+        self._optimizer.select(rows)
+        self._groups = _select_groups(self._groups, positions)
+
+    def _trained(self) -> Tensors:
+        trained = dict(self.parameters)
+        for index, group in enumerate(self._groups):
+            trained |= {f"objective.{index}.{name}": p for name, p in group.parameters.items()}
+        return trained
+
+    def _losses(self, views_MVBF: Tensor, indices_MB: Tensor) -> Tensor:
+        features = self._model.encode(
+            self.parameters, self._running, views_MVBF.flatten(1, 2), training=True
+        )
+        projections = self._model.project(
+            self.parameters, self._running, features, training=True
+        ).unflatten(1, (2, -1))
+        labels_MB = self._labels_N[indices_MB]
+        labelled_MB = self._masks_MN.gather(1, indices_MB)
+        losses, start = [], 0
+        for group in self._groups:
+            rows = slice(start, start + group.size)
+            batch = ObjectiveBatch(
+                projections[rows, 0], projections[rows, 1], labels_MB[rows], labelled_MB[rows]
+            )
+            losses.append(group.objective(group.parameters, batch))
+            start += group.size
+        return torch.cat(losses)
+
+
+def _build_groups(
+    members: Sequence[Member],
+    cohort: Cohort,
+    class_count: int,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> list[Group]:
+    groups = []
+    for _, neighbours in groupby(members, key=lambda member: structure(member.objective)):
+        group = list(neighbours)
+        context = ObjectiveContext(
+            batch_size=cohort.train.batch_size,
+            embed_dim=cohort.model.embed_dim,
+            class_count=class_count,
+            seeds=tuple(member.seed for member in group),
+            device=device,
+            dtype=dtype,
+        )
+        objective = build_objective([member.objective for member in group], context)
+        groups.append(Group(objective, objective.init_parameters(), len(group)))
+    return groups
+
+
+def _select_groups(groups: Sequence[Group], positions: Sequence[int]) -> list[Group]:
+    selected, start = [], 0
+    for group in groups:
+        kept = [p - start for p in positions if start <= p < start + group.size]
+        start += group.size
+        if kept:
+            parameters = {name: p[kept] for name, p in group.parameters.items()}
+            selected.append(Group(group.objective.select(kept), parameters, len(kept)))
+    return selected
+
+
+def _label_masks(members: Sequence[Member], data: ImageData) -> Tensor:
+    wanted = {(_label_fraction(m.objective), m.seed) for m in members}
+    masks = {key: draw_label_mask(data.train_labels_N, *key) for key in wanted}
+    return torch.stack([masks[_label_fraction(m.objective), m.seed] for m in members])
+
+
+def _label_fraction(objective: ObjectiveSettings) -> float:
+    """Return the share of labels an objective may use; 1 for kinds without such a setting."""
+    return float(getattr(objective, "label_fraction", 1.0))
