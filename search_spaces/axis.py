@@ -11,6 +11,9 @@ from search_spaces.point import Value
 
 DEFAULT_POINTS = 5
 
+GRID_DIGITS = 10
+"""Significant digits of inner grid values: libraries' last bits differ, keys of points must not."""
+
 
 @dataclass(frozen=True, slots=True)
 class RangeAxis:
@@ -34,9 +37,9 @@ class RangeAxis:
     kinds: frozenset[str] | None = None
 
     def grid(self) -> tuple[float, ...]:
-        """Return ``points`` ascending values, evenly spaced, with both end points exact."""
+        """Return ``points`` ascending values, evenly spaced to 10 digits, both ends exact."""
         inner = (self._at(i / (self.points - 1)) for i in range(1, self.points - 1))
-        return (self.low, *inner, self.high)
+        return (self.low, *(float(f"{x:.{GRID_DIGITS}g}") for x in inner), self.high)
 
     def _at(self, share: float) -> float:
         if self.log:

@@ -50,14 +50,14 @@ class Branch:
 @cache
 def section_schema() -> Branch:
     """Return the schema of everything but the objective."""
-    whole = _read_model(TrialSettings, skip=frozenset({"objective"}))
+    whole = read_model(TrialSettings, skip=frozenset({"objective"}))
     return Branch({name: whole.children[name] for name in AXIS_SECTIONS})
 
 
 @cache
 def objective_schemas() -> Mapping[str, Branch]:
     """Return the schema of each objective kind, by kind, in the order of the union."""
-    return {kind: _read_model(model) for kind, model in objective_models().items()}
+    return {kind: read_model(model) for kind, model in objective_models().items()}
 
 
 @cache
@@ -89,7 +89,8 @@ def objective_paths(kind: str) -> frozenset[str]:
     return frozenset(path for path, _ in paths_of(objective_schemas()[kind], "objective."))
 
 
-def _read_model(model: type[BaseModel], skip: frozenset[str] = frozenset()) -> Branch:
+def read_model(model: type[BaseModel], skip: frozenset[str] = frozenset()) -> Branch:
+    """Return the keys that a file may give for a pydantic model, by alias where it has one."""
     return Branch(
         {
             field.alias or name: _read_field(field)
@@ -103,7 +104,7 @@ def _read_field(field: FieldInfo) -> Leaf | Branch:
     types = [_without_annotation(t) for t in _members_of(field.annotation)]
     for candidate in types:
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return Branch(_read_model(candidate).children, field.is_required())
+            return Branch(read_model(candidate).children, field.is_required())
     return Leaf(
         is_sequence=any(get_origin(t) is tuple for t in types),
         is_whole=int in types and float not in types,

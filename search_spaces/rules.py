@@ -1,0 +1,78 @@
+"""What a question asks of the rest of a study."""
+
+from collections.abc import Mapping
+
+from search_spaces.axis import RangeAxis
+from search_spaces.complaints import Complaints
+from search_spaces.header import StudyHeader
+from search_spaces.located import LocatedMapping, find_origin
+from search_spaces.settings_reader import Setting
+from search_spaces.study import LR, PlannerKind, Question
+
+_DEFAULT_PLANNERS = {
+    Question.BOUNDARY: PlannerKind.BISECT,
+    Question.GRID: PlannerKind.GRID,
+    Question.OPTIMISE: PlannerKind.TPE,
+}
+
+_ONLY_FOR = {PlannerKind.BISECT: Question.BOUNDARY, PlannerKind.TPE: Question.OPTIMISE}
+
+
+def choose_planner(header: StudyHeader) -> PlannerKind:
+    """Return the planner the file names, or the question's own."""
+    return header.planner or _DEFAULT_PLANNERS[header.question]
+
+
+def check_rules(
+    header: StudyHeader,
+    settings: Mapping[str, Setting],
+    root: LocatedMapping,
+    complaints: Complaints,
+) -> None:
+    """Complain where question, planner and axes do not fit together."""
+    _check_planner(header, root, complaints)
+    _check_optimise(header, root, complaints)
+    if header.question is Question.BOUNDARY:
+        _check_boundary_axis(settings, root, complaints)
+
+
+def _check_planner(header: StudyHeader, root: LocatedMapping, complaints: Complaints) -> None:
+    planner = choose_planner(header)
+    only = _ONLY_FOR.get(planner)
+    if only is not None and header.question is not only:
+        fitting = [p.value for p in PlannerKind if _ONLY_FOR.get(p) in (None, header.question)]
+        message = (
+            f"{planner.value} answers question: {only.value} only; for question: "
+            f"{header.question.value} choose one of {', '.join(fitting)}"
+        )
+        complaints.add(find_origin(root, ("planner",)), "planner", message)
+
+
+def _check_optimise(header: StudyHeader, root: LocatedMapping, complaints: Complaints) -> None:
+    asks = header.question is Question.OPTIMISE
+    if asks and header.optimise is None:
+        message = (
+            "missing; question: optimise needs it, e.g. "
+            "optimise: {metric: knn_accuracy, direction: maximize}"
+        )
+        complaints.add(find_origin(root, ("question",)), "optimise", message)
+    elif not asks and header.optimise is not None:
+        message = (
+            f"only question: optimise uses it, and this is question: {header.question.value}; "
+            "leave it out or change the question"
+        )
+        complaints.add(find_origin(root, ("optimise",)), "optimise", message)
+
+
+def _check_boundary_axis(
+    settings: Mapping[str, Setting], root: LocatedMapping, complaints: Complaints
+) -> None:
+    setting = settings.get(LR)
+    if setting is None or complaints.is_settled(LR):
+        return
+    if not isinstance(setting.axis, RangeAxis) or not setting.axis.log:
+        message = (
+            "question: boundary needs a logarithmic range, "
+            "e.g. lr: {low: 1e-3, high: 30, log: true}"
+        )
+        complaints.add(find_origin(root, (LR,)), LR, message)
