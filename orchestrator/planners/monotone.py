@@ -44,7 +44,7 @@ def find_crossing(x_n: Floats, collapsed_n: Bools) -> Crossing:
     Equal values count as one place: a place contradicts the step when more than half of its
     trials do, so a lapse in one of three replicates is outvoted by the other two.
     """
-    cut = _best_cut(x_n, collapsed_n)
+    cut = best_cut(x_n, collapsed_n)
     is_wrong_n = (collapsed_n != (x_n > cut)) & (np.abs(x_n - cut) > CLEARANCE_DECADES)
     healthy, collapsed = x_n[~collapsed_n], x_n[collapsed_n]
     safe = healthy[healthy < collapsed[0]] if len(collapsed) else healthy
@@ -59,7 +59,7 @@ def find_crossing(x_n: Floats, collapsed_n: Bools) -> Crossing:
     )
 
 
-def _best_cut(x_n: Floats, collapsed_n: Bools) -> float:
+def best_cut(x_n: Floats, collapsed_n: Bools) -> float:
     """Return the cut with the fewest labels on the wrong side; ties go to the middle one."""
     if len(x_n) == 0:
         return 0.0

@@ -55,11 +55,20 @@ class Planner(Protocol):
     def ask(self) -> Sequence[Proposal]:
         """Return the next round, all of which may run in parallel; empty when finished.
 
-        Called only when everything asked before was told. The number of trials told never
-        exceeds the study's budget.
+        Called only when everything asked before was told or told missing; until then the
+        answer stays the same, but for what is known by now. Trials told and missing never
+        exceed the study's budget together.
         """
         ...
 
     def tell(self, proposal: Proposal, finding: Finding) -> None:
         """Record a finished trial; one that this planner never asked for is welcome too."""
+        ...
+
+    def tell_missing(self, proposal: Proposal) -> None:
+        """Record that a trial's attempts failed and that it will never be told.
+
+        It is not asked again and spends its share of the budget, so a study whose every trial
+        fails ends too. Telling its finding after all, later, is welcome.
+        """
         ...

@@ -202,8 +202,8 @@ def _integrate(
         likelihood_SGC = transition_SGG @ np.exp(log_likelihood_GC - peak)
         log_posterior_SGC += np.log(np.maximum(likelihood_SGC, 1e-300))
     posterior_SGC = np.exp(log_posterior_SGC - log_posterior_SGC.max())
-    posterior_GS: Floats = posterior_SGC.sum(axis=2).T
-    return posterior_GS / posterior_GS.sum()
+    posterior_GS = posterior_SGC.sum(axis=2).T
+    return np.asarray(posterior_GS / posterior_GS.sum(), dtype=np.float64)
 
 
 def _nuisance_grid() -> tuple[Floats, Floats, Floats]:
@@ -216,8 +216,8 @@ def _nuisance_grid() -> tuple[Floats, Floats, Floats]:
 
 def _seed_noise_weights() -> Floats:
     """Log-normal around 0.04 decade, a factor of 2.5 either way, on a log-spaced grid."""
-    weights: Floats = np.exp(-0.5 * (np.log(SEED_NOISES_S / 0.04) / np.log(2.5)) ** 2)
-    return weights / weights.sum()
+    weights = np.exp(-0.5 * (np.log(SEED_NOISES_S / 0.04) / np.log(2.5)) ** 2)
+    return np.asarray(weights / weights.sum(), dtype=np.float64)
 
 
 def _threshold_kernel(nodes_G: Floats, edges_G1: Floats) -> Floats:
