@@ -49,7 +49,8 @@ def read_body(root: LocatedMapping, complaints: Complaints) -> Body:
     """Read the settings and try them on the trainer's models; complain of what is wrong."""
     kinds = _read_kinds(root, complaints)
     entries = [*_section_entries(root, complaints), *_objective_entries(root, kinds, complaints)]
-    read = [read_setting(entry, complaints) for entry in entries]
+    rest = [entry for entry in entries if not complaints.is_settled(entry.path)]
+    read = [read_setting(entry, complaints) for entry in rest]
     settings = {setting.path: setting for setting in read if setting is not None}
     if complaints.is_settled(KIND):
         settings[KIND] = _stand_in(kinds, root)

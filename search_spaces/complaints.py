@@ -35,6 +35,10 @@ class Complaints:
         """Want no further complaint about a path and what is below it."""
         self._settled.add(path)
 
+    def has_any_at(self, path: str) -> bool:
+        """Return whether there is a complaint about a path or something below it."""
+        return any(f"{problem.path}.".startswith(f"{path}.") for problem in self.problems)
+
     def is_settled(self, path: str) -> bool:
         """Return whether a path, or a part above it, is settled."""
         names = path.split(".")

@@ -56,7 +56,7 @@ def describe(value: object) -> str:
     if isinstance(value, Mapping):
         return "a mapping"
     if isinstance(value, list | tuple):
-        return "a list"
+        return "a list" if value else "an empty list"
     # repr, so that a value with a line break in it stays on one line
     return repr(value)
 

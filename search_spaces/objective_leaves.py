@@ -32,9 +32,7 @@ def read_kinds(node: Located | None, origin: Origin, complaints: Complaints) -> 
             complaints.add(origin, "objective.kind", message)
             return ()
         case LocatedMapping():
-            message = "expected one kind or a list of kinds, got a mapping"
-            complaints.add(origin, "objective.kind", message)
-            return ()
+            return ()  # complained of where every mapping that should be a value is
         case LocatedList(items=items):
             return tuple(k for item in items for k in _known_kind(item, item.origin, complaints))
         case LocatedScalar():

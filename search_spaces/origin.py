@@ -23,7 +23,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        field = f"{self.path}: " if self.path else ""
+        path = self.path if self.path.isprintable() else repr(self.path)
+        field = f"{path}: " if path else ""
         return f"{self.origin}: {field}{self.message}"
 
     def sort_key(self) -> tuple[bool, int, str, str]:

@@ -28,7 +28,7 @@ def apply_overrides(
             message = f"expected path=value, got {text!r}; for example --set lr=0.1"
             complaints.add(Origin("--set"), "", message)
             continue
-        node = _parse_value(value, origin, complaints)
+        node = _parse_value(value, origin, ".".join(names), complaints)
         if node is not None:
             root = _put(root, names, node, (), complaints)
     return root
@@ -39,8 +39,8 @@ def origin_of(override: str) -> Origin:
     return Origin(f"--set {' '.join(override.split())}")
 
 
-def _parse_value(value: str, origin: Origin, complaints: Complaints) -> Located | None:
-    source = YamlSource(value, origin.source, has_lines=False)
+def _parse_value(value: str, origin: Origin, path: str, complaints: Complaints) -> Located | None:
+    source = YamlSource(value, origin.source, has_lines=False, path=path)
     try:
         node = source.compose()
     except StudySyntaxError as error:

@@ -68,7 +68,7 @@ def _check_boundary_axis(
     settings: Mapping[str, Setting], root: LocatedMapping, complaints: Complaints
 ) -> None:
     setting = settings.get(LR)
-    if setting is None or complaints.is_settled(LR):
+    if setting is None or complaints.has_any_at(LR):
         return
     if not isinstance(setting.axis, RangeAxis) or not setting.axis.log:
         message = (

@@ -25,6 +25,7 @@ from search_spaces.study import KIND, Plain
 from trainer.settings import TrialSettings
 
 MAX_COMBINATIONS = 512
+SECTIONS = ("data", "model", "train")
 
 
 @dataclass(slots=True)
@@ -56,18 +57,22 @@ class TrialProbe:
 
     def _build(self, kind: str, chosen: Mapping[str, Probe]) -> TrialSettings | None:
         tree = nest([(path, probe.value) for path, probe in chosen.items()])
+        sections: dict[str, object] = {k: {} for k, n in self.root.entries.items() if k in SECTIONS}
         try:
-            return TrialSettings.model_validate_json(json.dumps(tree), strict=True)
+            return TrialSettings.model_validate_json(json.dumps({**sections, **tree}), strict=True)
         except ValidationError as error:
-            for details in error.errors():
-                self._complain(details, kind, chosen)
+            errors = error.errors()
+            for details in errors:
+                if not any(_is_below(other["loc"], details["loc"]) for other in errors):
+                    self._complain(details, kind, chosen)
             return None
 
     def _complain(self, details: ErrorDetails, kind: str, chosen: Mapping[str, Probe]) -> None:
         # The union's errors carry the kind behind "objective"; a file has no such level.
         loc = tuple(s for i, s in enumerate(details["loc"]) if not (i == 1 and s == kind))
         path = ".".join(step for step in loc if isinstance(step, str))
-        if self.complaints.is_settled(path):
+        is_effect = details["type"] == "missing" and self.complaints.has_any_at(path)
+        if is_effect or self.complaints.is_settled(path):
             return
         probe = chosen.get(path)
         origin = find_origin(self.root, loc) if probe is None else probe.origin
@@ -88,6 +93,10 @@ class TrialProbe:
         if reason is not None:
             culprit = chosen[KIND]
             self.complaints.problems.append(Problem(culprit.origin, "objective", reason))
+
+
+def _is_below(loc: tuple[int | str, ...], above: tuple[int | str, ...]) -> bool:
+    return len(loc) > len(above) and loc[: len(above)] == above
 
 
 def _probe_of_kind(setting: Setting, kind: str) -> Probe:

@@ -21,6 +21,7 @@ MAX_DEPTH = 20
 MAX_WHOLE_DIGITS = 18
 """Longer whole numbers are read as floats: no setting is that large, and ``int`` may refuse."""
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _TAG = "tag:yaml.org,2002:"
 _RESOLVERS = {
     "null": (r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
@@ -59,6 +60,7 @@ class YamlSource:
         text: The document.
         name: Name of the file, for messages.
         has_lines: Whether lines mean something to the user (not in the value of a ``--set``).
+        path: Where in the study the document belongs, for messages; empty for all of it.
         problems: Faults that leave the rest readable, e.g. duplicate keys; filled by
             :meth:`compose`.
     """
@@ -66,6 +68,7 @@ class YamlSource:
     text: str
     name: str
     has_lines: bool = True
+    path: str = ""
     problems: list[Problem] = field(default_factory=list)
 
     def compose(self) -> Located | None:
@@ -79,7 +82,7 @@ class YamlSource:
             node = yaml.compose(self.text, Loader=_StudyLoader)
         except yaml.YAMLError as error:
             raise StudySyntaxError([self._explain(error)]) from None
-        return None if node is None else self._read(node, "")
+        return None if node is None else self._read(node, self.path)
 
     def _refuse_what_surprises(self) -> None:
         """Look for aliases, tags and deep nesting in the flat stream of events."""
@@ -95,6 +98,8 @@ class YamlSource:
                 reason = f"tag {shown} is not supported; write the plain value"
             elif depth > MAX_DEPTH:
                 reason = f"nested more than {MAX_DEPTH} deep; a study nests a few levels"
+            elif isinstance(event, yaml.ScalarEvent) and _SURROGATE.search(event.value):
+                reason = "half of a surrogate pair is not a character; write it as \\U..."
             if reason is not None:
                 raise StudySyntaxError([Problem(self._origin(event.start_mark), "", reason)])
 
