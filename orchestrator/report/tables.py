@@ -7,6 +7,7 @@ there. Whatever a trial has not is empty, never zero.
 
 from collections.abc import Sequence
 from io import BytesIO
+from typing import Any
 
 import pandas as pd
 
@@ -16,6 +17,35 @@ from search_spaces.study import KIND, Study
 
 Cell = Value | None
 
+COLUMN_DTYPES = {
+    "trial": "string",
+    "number": "Int64",
+    "round": "Int64",
+    "state": "string",
+    "replicate": "Int64",
+    "seed": "Int64",
+    "lr": "Float64",
+    "regime": "string",
+    "score": "Float64",
+    "is_collapsed": "boolean",
+    "steps_done": "Int64",
+    "decided_early": "boolean",
+    "early_regime": "string",
+    "diverged_at_step": "Int64",
+    "seconds": "Float64",
+    "failure": "string",
+}
+FIXED_OUTCOME_COLUMNS = (
+    "regime",
+    "score",
+    "is_collapsed",
+    "steps_done",
+    "decided_early",
+    "early_regime",
+    "diverged_at_step",
+    "seconds",
+)
+
 LEADING = ("trial", "number", "round", "state", "replicate", "seed", "lr", KIND)
 
 
@@ -24,8 +54,8 @@ def tabulate_trials(study: Study, records: Sequence[TrialRecord]) -> pd.DataFram
     rows = [_row(record) for record in sorted(records, key=lambda record: record.key)]
     columns = list(LEADING) + sorted({axis.path for axis in study.axes} - set(LEADING))
     columns += [name for name in _outcome_columns(rows) if name not in columns]
-    frame = pd.DataFrame(rows, columns=columns).convert_dtypes()
-    return frame.astype(dict.fromkeys(("trial", "regime", "early_regime", "failure"), "string"))
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame.astype({name: _choose_dtype(name, frame[name]) for name in columns})
 
 
 def to_csv(frame: pd.DataFrame) -> bytes:
@@ -76,18 +106,23 @@ def _outcome_cells(record: TrialRecord) -> dict[str, Cell]:
     return cells | {f"initial.{name}": value for name, value in outcome.initial.items()}
 
 
-FIXED_OUTCOME_COLUMNS = (
-    "regime",
-    "score",
-    "is_collapsed",
-    "steps_done",
-    "decided_early",
-    "early_regime",
-    "diverged_at_step",
-    "seconds",
-)
-
-
 def _outcome_columns(rows: Sequence[dict[str, Cell]]) -> list[str]:
     measured = {name for row in rows for name in row if name.startswith(("final.", "initial."))}
     return [*FIXED_OUTCOME_COLUMNS, *sorted(measured), "failure"]
+
+
+def _choose_dtype(name: str, column: "pd.Series[Any]") -> str:
+    """Return a nullable type that depends on what a column is, hardly on what is in it."""
+    if name in COLUMN_DTYPES:
+        return COLUMN_DTYPES[name]
+    if name.startswith(("final.", "initial.")):
+        return "Float64"
+    match pd.api.types.infer_dtype(column.astype(object), skipna=True):
+        case "boolean":
+            return "boolean"
+        case "integer":
+            return "Int64"
+        case "floating" | "mixed-integer-float":
+            return "Float64"
+        case _:
+            return "string"

@@ -8,6 +8,7 @@ from typing import assert_never
 from orchestrator.collapse_map import Boundary, SliceMap
 from orchestrator.planners.threshold import Verdict
 from search_spaces.point import Point, Value
+from trainer.collapse.regime import Regime
 
 AXIS_NAMES = {
     "lr": "learning rate",
@@ -27,6 +28,19 @@ def name_axis(path: str) -> str:
 def name_metric(metric: str) -> str:
     """Return a measure's name in words: ``effective_rank`` is the effective rank."""
     return metric.replace("_", " ")
+
+
+def name_regime(regime: Regime) -> str:
+    """Return a regime as it is called in legends and tables."""
+    match regime:
+        case Regime.COMPLETE:
+            return "complete collapse"
+        case Regime.DIMENSIONAL:
+            return "dimensional collapse"
+        case Regime.HEALTHY | Regime.DIVERGED | Regime.UNDERTRAINED:
+            return regime.value
+        case _:
+            assert_never(regime)
 
 
 def format_number(value: float, digits: int = 2) -> str:
