@@ -1,0 +1,225 @@
+"""Writes a study into MLflow as a view of the ledger: idempotent, may lag, can be made again.
+
+One experiment per study name, one parent run per study digest (and ledger), one child run per
+trial that finished or went missing. A child is created with its trial's key and the digest of
+its content, filled, and ended last, so that a sync may be killed anywhere: the next one finds a
+RUNNING child and fills it again. MLflow drops a metric point that it has already, because time
+stamps come from the ledger and not from the clock.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.errors import TrackingError
+from orchestrator.mlflow_overview import Overview, StudyStatus, view_study
+from orchestrator.mlflow_runs import MlflowRuns
+from orchestrator.mlflow_store import Store, hold_store
+from orchestrator.mlflow_view import RunView, tag_provenance, view_trial
+from orchestrator.record import Provenance, TrialRecord, TrialState
+from search_spaces.study import Study
+
+PARENT = "mlflow.parentRunId"
+TRIAL_KEY = "rankfall.trial_key"
+CONTENT = "rankfall.content"
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What a sync did.
+
+    Attributes:
+        written: Child runs created, completed or replaced.
+        unchanged: Child runs that were up to date.
+        url: Page of the parent run when the store is a server.
+    """
+
+    experiment_id: str
+    run_id: str
+    written: int
+    unchanged: int
+    seconds: float
+    url: str | None
+
+
+@dataclass(slots=True)
+class _Parent:
+    """The parent run, and the content digest of every child known to be up to date, by key."""
+
+    experiment_id: str
+    run_id: str
+    contents: dict[str, str]
+
+
+class Tracker:
+    """Keeps one MLflow store in step with ledgers. Not thread-safe.
+
+    Args:
+        uri: See :class:`orchestrator.mlflow_store.Store`.
+        artifact_root: Folder for artifacts of a database store; None lets MLflow decide.
+        ledger_id: Tells ledgers of the same study apart (two people, one server). Without it
+            all ledgers of a study share one parent run.
+
+    Raises:
+        TrackingError: If the URI is not supported.
+    """
+
+    def __init__(self, uri: str, artifact_root: Path | None, ledger_id: str = "any") -> None:
+        self._store = Store(uri, artifact_root)
+        self._ledger_id = ledger_id
+        self._runs: MlflowRuns | None = None
+        self._parents: dict[str, _Parent] = {}
+
+    def sync(
+        self,
+        study: Study,
+        records: Sequence[TrialRecord],
+        provenance: Provenance,
+        artifacts: Sequence[Path] = (),
+        status: StudyStatus = StudyStatus.RUNNING,
+    ) -> SyncReport:
+        """Bring the study's runs in step with all its records.
+
+        Args:
+            records: Every record of the ledger; pending ones are only counted.
+            artifacts: Files to show with the parent run; one of the same name is replaced.
+            status: Where the study stands; the parent run takes it over.
+
+        Raises:
+            TrackingError: If anything at all goes wrong; the next sync starts afresh.
+        """
+        if not records:
+            raise TrackingError(f"study {study.name} has no trials yet: nothing to show in MLflow")
+        began = time.monotonic()
+        views = {
+            record.key: view_trial(study, record)
+            for record in records
+            if record.state is not TrialState.PENDING
+        }
+        overview = view_study(study, records, provenance, status)
+        with self._translate_errors(), hold_store(self._store):
+            runs = self._runs = self._runs or MlflowRuns(self._store)
+            parent = self._open_parent(runs, study, overview)
+            written = _write_children(runs, parent, views, tag_provenance(provenance))
+            _update_parent(runs, parent, overview, artifacts, status)
+        return SyncReport(
+            experiment_id=parent.experiment_id,
+            run_id=parent.run_id,
+            written=written,
+            unchanged=len(views) - written,
+            seconds=time.monotonic() - began,
+            url=self._store.page(parent.experiment_id, parent.run_id),
+        )
+
+    def _open_parent(self, runs: MlflowRuns, study: Study, overview: Overview) -> _Parent:
+        """Return the parent run: one search per process, then from memory."""
+        if study.digest in self._parents:
+            return self._parents[study.digest]
+        experiment_id = runs.open_experiment(
+            f"rankfall/{study.name}", self._store.artifact_location(study.name)
+        )
+        identity = {
+            "rankfall.role": "study",
+            "rankfall.study_digest": study.digest,
+            "rankfall.ledger": self._ledger_id,
+        }
+        found = min(
+            runs.search(experiment_id, identity),
+            key=lambda run: (run.start, run.run_id),
+            default=None,
+        )
+        if found is None:
+            tags = {**overview.tags, **identity}
+            run_id = runs.create(experiment_id, overview.name, overview.start, tags)
+        else:
+            run_id = found.run_id
+        known = found.params if found else {}
+        runs.log(run_id, {k: v for k, v in overview.params.items() if k not in known}, {}, ())
+        runs.attach_text(run_id, study.source_text, "study.yaml")
+        return self._parents.setdefault(study.digest, _Parent(experiment_id, run_id, {}))
+
+    @contextmanager
+    def _translate_errors(self) -> Iterator[None]:
+        """Turn whatever comes out of MLflow into a TrackingError, and forget what was known.
+
+        MLflow lets errors of SQLAlchemy, Alembic, requests and the file system through; a view
+        that fails must never stop a sweep, so nothing is let past here.
+        """
+        try:
+            yield
+        except Exception as error:
+            self._runs = None
+            self._parents.clear()
+            if isinstance(error, TrackingError):
+                raise
+            text = str(error).strip() or "no message"
+            cause = text.splitlines()[0][:300].replace(self._store.uri, self._store.redacted)
+            raise TrackingError(
+                f"MLflow at {self._store.redacted} could not be written ({type(error).__name__}: "
+                f"{cause}); the ledger has every outcome, the next run or report writes it again"
+            ) from error
+
+
+def _write_children(
+    runs: MlflowRuns, parent: _Parent, views: Mapping[str, RunView], tags: Mapping[str, str]
+) -> int:
+    """Write the children that are new, half-written or out of date; return how many."""
+    stale = {key for key, view in views.items() if parent.contents.get(key) != view.content}
+    half_written: dict[str, str] = {}
+    if stale and (not parent.contents or stale & parent.contents.keys()):
+        half_written = _compare(runs, parent, {key: views[key] for key in stale})
+    written = 0
+    for key, view in views.items():
+        if parent.contents.get(key) == view.content:
+            continue
+        run_id = half_written.get(key)
+        if run_id is None:
+            all_tags = {**view.tags, **tags, PARENT: parent.run_id, CONTENT: view.content}
+            run_id = runs.create(parent.experiment_id, view.name, view.start, all_tags)
+        runs.log(run_id, view.params, {}, view.metrics)
+        runs.end(run_id, view.status, view.end)
+        parent.contents[key] = view.content
+        written += 1
+    return written
+
+
+def _compare(runs: MlflowRuns, parent: _Parent, views: Mapping[str, RunView]) -> dict[str, str]:
+    """Compare the children that MLflow has with the views; one search for all of them.
+
+    Notes in ``parent`` what is up to date; deletes runs that say something else than the ledger
+    or say it twice (a request that was retried); returns the half-written ones by trial key.
+    """
+    half_written: dict[str, str] = {}
+    for key in views:
+        parent.contents.pop(key, None)
+    for run in list(runs.search(parent.experiment_id, {PARENT: parent.run_id})):
+        key = run.tags.get(TRIAL_KEY, "")
+        view = views.get(key)
+        if view is None:
+            continue
+        is_double = key in parent.contents or key in half_written
+        if is_double or run.tags.get(CONTENT) != view.content:
+            runs.delete(run.run_id)
+        elif run.status == view.status:
+            parent.contents[key] = view.content
+        else:
+            half_written[key] = run.run_id
+    return half_written
+
+
+def _update_parent(
+    runs: MlflowRuns,
+    parent: _Parent,
+    overview: Overview,
+    artifacts: Sequence[Path],
+    status: StudyStatus,
+) -> None:
+    runs.log(parent.run_id, {}, overview.tags, overview.metrics)
+    for artifact in artifacts:
+        runs.attach(parent.run_id, artifact)
+    if status is StudyStatus.RUNNING:
+        runs.mark_running(parent.run_id)
+    else:
+        runs.end(parent.run_id, status.value, overview.end)
