@@ -88,7 +88,7 @@ class Surface:
 
     def _distance_above(self, proposal: Proposal) -> float:
         """Decades above the replicate's own threshold; negative is healthy."""
-        lr = proposal.point[LR]
+        lr = dict(proposal.point.coordinates).get(LR, 1.0)  # not an axis: fixed, anywhere
         assert isinstance(lr, int | float)
         where = proposal.point.without(LR).key
         shift = self._draw("seed", where, proposal.replicate).normal(0.0, self.seed_noise)

@@ -184,7 +184,7 @@ class SliceSearch:
             return False  # a band is hardly narrower than that: spare the integral
         trials = self._trials
         threshold = estimate_threshold(
-            [min(max(t.position, self._low), self._high) for t in trials],
+            [t.position for t in trials],
             [t.is_collapsed for t in trials],
             [t.replicate for t in trials],
             self._low,

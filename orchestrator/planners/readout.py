@@ -1,0 +1,40 @@
+"""The boundary as it stands: one threshold per slice, read off findings."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+from orchestrator.planners.protocol import Proposal
+from orchestrator.planners.threshold import Threshold, estimate_threshold
+from search_spaces.point import Point
+from search_spaces.study import LR, Study
+
+
+def read_thresholds(
+    study: Study, labels: Iterable[tuple[Proposal, bool]]
+) -> Mapping[Point, Threshold]:
+    """Return the threshold of every slice of a study, in the order of its slices.
+
+    Args:
+        study: A study with a learning-rate range.
+        labels: Finished trials and whether each collapsed, by the study's own level or by
+            another (compare the scores with it). Trials off the slices are left out.
+
+    Raises:
+        ValueError: If the study has no learning-rate range.
+    """
+    axis = study.lr_axis
+    if axis is None:
+        raise ValueError(f"study {study.name} has no learning-rate range, so no boundary")
+    low, high = math.log10(axis.low), math.log10(axis.high)
+    rows: dict[Point, list[tuple[float, bool, int]]] = {point: [] for point in study.slices()}
+    for proposal, is_collapsed in labels:
+        lr = dict(proposal.point.coordinates).get(LR)
+        mine = rows.get(proposal.point.without(LR))
+        if mine is not None and isinstance(lr, int | float) and axis.low <= lr <= axis.high:
+            mine.append((math.log10(lr), is_collapsed, proposal.replicate))
+    return {
+        point: estimate_threshold(
+            [x for x, _, _ in mine], [c for _, c, _ in mine], [r for _, _, r in mine], low, high
+        )
+        for point, mine in rows.items()
+    }
