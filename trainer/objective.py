@@ -10,17 +10,30 @@ from typing import TypeVar, assert_never
 
 from trainer.errors import MixedStructureError
 from trainer.objective_settings import (
+    BarlowTwinsSettings,
     ClopSettings,
+    CLSettings,
+    CrossEntropySettings,
+    DCLSettings,
+    FocalSettings,
     InfoNCESettings,
     KindSettings,
+    NSCLSettings,
     NTXentSettings,
     ObjectiveSettings,
     SupConSettings,
+    VICRegSettings,
 )
-from trainer.objectives.contrastive import bind_infonce, bind_nt_xent
+from trainer.objectives.contrastive import bind_cl, bind_dcl, bind_infonce, bind_nt_xent
 from trainer.objectives.protocol import Objective, ObjectiveBatch, ObjectiveContext
 from trainer.objectives.prototype import bind_clop
-from trainer.objectives.supervised import bind_supcon
+from trainer.objectives.redundancy import bind_barlow_twins, bind_vicreg
+from trainer.objectives.supervised import (
+    bind_cross_entropy,
+    bind_focal,
+    bind_nscl,
+    bind_supcon,
+)
 
 __all__ = [
     "Objective",
@@ -31,7 +44,20 @@ __all__ = [
 ]
 
 STACKED_SCALARS = frozenset(
-    {"temperature", "lambda", "label_fraction", "prototypes", "degrade_angle_degrees"}
+    {
+        "temperature",
+        "lambda",
+        "label_fraction",
+        "prototypes",
+        "degrade_angle_degrees",
+        "sigma",
+        "gamma",
+        "eta",
+        "invariance_weight",
+        "variance_weight",
+        "covariance_weight",
+        "redundancy_weight",
+    }
 )
 """Fields in which members of one stacked call may differ: they become rows of tensors."""
 
@@ -48,7 +74,9 @@ def structure(settings: ObjectiveSettings) -> str:
     return json.dumps(kept, sort_keys=True, separators=(",", ":"))
 
 
-def build_objective(members: Sequence[ObjectiveSettings], context: ObjectiveContext) -> Objective:
+def build_objective(  # noqa: C901, PLR0911 - one arm per kind, nothing else
+    members: Sequence[ObjectiveSettings], context: ObjectiveContext
+) -> Objective:
     """Return the objective of a stack of members.
 
     Args:
@@ -68,6 +96,20 @@ def build_objective(members: Sequence[ObjectiveSettings], context: ObjectiveCont
             return bind_nt_xent(of_kind(members, NTXentSettings), context)
         case SupConSettings():
             return bind_supcon(of_kind(members, SupConSettings), context)
+        case CLSettings():
+            return bind_cl(of_kind(members, CLSettings), context)
+        case NSCLSettings():
+            return bind_nscl(of_kind(members, NSCLSettings), context)
+        case CrossEntropySettings():
+            return bind_cross_entropy(of_kind(members, CrossEntropySettings), context)
+        case DCLSettings():
+            return bind_dcl(of_kind(members, DCLSettings), context)
+        case VICRegSettings():
+            return bind_vicreg(of_kind(members, VICRegSettings), context)
+        case BarlowTwinsSettings():
+            return bind_barlow_twins(of_kind(members, BarlowTwinsSettings), context)
+        case FocalSettings():
+            return bind_focal(of_kind(members, FocalSettings), context)
         case ClopSettings():
             return bind_clop(of_kind(members, ClopSettings), context)
         case unknown:

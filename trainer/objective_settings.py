@@ -15,6 +15,9 @@ Temperature = Annotated[
 ]
 
 
+Weight = Annotated[float, Field(ge=0.0, le=1e4, description="weight of a term, 0 for none")]
+
+
 class KindSettings(BaseModel):
     """Base of all kinds: immutable, unknown keys refused, no NaN or infinity."""
 
@@ -67,8 +70,89 @@ class ClopSettings(KindSettings):
     base: Literal["infonce", "nt_xent"] = "infonce"
 
 
+class CLSettings(KindSettings):
+    """Decoupled contrastive loss CL (arXiv:2510.08852).
+
+    ``positive_in_denominator``: false is the paper's formula, true the authors' released code.
+    """
+
+    kind: Literal["cl"] = "cl"
+    temperature: Temperature = 0.1
+    positive_in_denominator: bool = False
+
+
+class NSCLSettings(KindSettings):
+    """Negatives-only supervised contrastive loss NSCL, all labels used (arXiv:2510.08852).
+
+    ``positive_in_denominator``: false is the paper's formula, true the authors' released code.
+    """
+
+    kind: Literal["nscl"] = "nscl"
+    temperature: Temperature = 0.1
+    positive_in_denominator: bool = False
+
+
+class CrossEntropySettings(KindSettings):
+    """Cross-entropy of a learnable linear layer on the normalised projection, all labels used."""
+
+    kind: Literal["ce"] = "ce"
+
+
+class DCLSettings(KindSettings):
+    """Decoupled contrastive learning (arXiv:2110.06848).
+
+    ``weighting``: ``von_mises_fisher`` makes pairs that are far apart pull harder (DCLW), with
+    the width ``sigma``; ``none`` is DCL, where ``sigma`` is not used.
+    """
+
+    kind: Literal["dcl"] = "dcl"
+    temperature: Temperature = 0.1
+    weighting: Literal["none", "von_mises_fisher"] = "none"
+    sigma: Annotated[float, Field(ge=0.01, le=100.0)] = 0.5
+
+
+class VICRegSettings(KindSettings):
+    """VICReg on raw projections (arXiv:2105.04906); weights lambda, mu and nu of the paper."""
+
+    kind: Literal["vicreg"] = "vicreg"
+    invariance_weight: Weight = 25.0
+    variance_weight: Weight = 25.0
+    covariance_weight: Weight = 1.0
+
+
+class BarlowTwinsSettings(KindSettings):
+    """Barlow Twins on raw projections (arXiv:2103.03230); weight lambda of the paper."""
+
+    kind: Literal["barlow_twins"] = "barlow_twins"
+    redundancy_weight: Weight = 5e-3
+
+
+class FocalSettings(KindSettings):
+    """Asymmetric focal contrastive loss, all labels used (arXiv:2207.07080).
+
+    ``gamma``: focal exponent, 0 for none; ``eta``: weight of the negatives' term, 0 for none.
+    ``normalizer``: ``positives`` has SupCon's scale, ``views`` that of the released code.
+    """
+
+    kind: Literal["focal"] = "focal"
+    temperature: Temperature = 0.1
+    gamma: Annotated[float, Field(ge=0.0, le=20.0)] = 2.0
+    eta: Annotated[float, Field(ge=0.0, le=1000.0)] = 1.0
+    normalizer: Literal["positives", "views"] = "positives"
+
+
 ObjectiveSettings = Annotated[
-    InfoNCESettings | NTXentSettings | SupConSettings | ClopSettings,
+    InfoNCESettings
+    | NTXentSettings
+    | SupConSettings
+    | CLSettings
+    | NSCLSettings
+    | CrossEntropySettings
+    | ClopSettings
+    | DCLSettings
+    | VICRegSettings
+    | BarlowTwinsSettings
+    | FocalSettings,
     Field(discriminator="kind"),
 ]
 """Settings of any objective; ``kind`` says which."""

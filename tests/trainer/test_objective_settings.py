@@ -45,7 +45,7 @@ def test_lambda_is_written_without_the_underscore() -> None:
         ({"kind": "clop", "prototypes": "orthogonal"}, r"'orthonormal', 'random', 'etf'"),
         ({"temperature": 0.1}, r"discriminator 'kind'"),
     ],
-    ids=lambda value: str(value),
+    ids=str,
 )
 def test_values_out_of_range_are_refused(fields: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
@@ -54,4 +54,4 @@ def test_values_out_of_range_are_refused(fields: dict[str, object], message: str
 
 def test_settings_do_not_change_after_they_were_read() -> None:
     with pytest.raises(ValidationError, match=r"frozen"):
-        read_settings(kind="infonce").temperature = 1.0  # type: ignore[union-attr,misc]
+        read_settings(kind="infonce").temperature = 1.0

@@ -1,15 +1,23 @@
-"""Objectives that need no labels: InfoNCE and NT-Xent.
+"""Objectives that need no labels: InfoNCE, NT-Xent, CL, DCL.
 
 Shape legend: M = members, B = pairs, D = embedding dim.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, assert_never
 
 from torch import Tensor
 
+from trainer.losses.dcl import dcl, dclw
+from trainer.losses.decoupled import cl
 from trainer.losses.infonce import infonce, nt_xent
-from trainer.objective_settings import InfoNCESettings, NTXentSettings
+from trainer.objective_settings import (
+    CLSettings,
+    DCLSettings,
+    InfoNCESettings,
+    NTXentSettings,
+)
 from trainer.objectives.protocol import ObjectiveBatch, ObjectiveContext
 from trainer.objectives.stack import MemberStack, member_scalars, unit_views
 
@@ -38,6 +46,51 @@ class NTXent(MemberStack):
         return nt_xent(*unit_views(batch), self.temperature_M)
 
 
+@dataclass(frozen=True, slots=True)
+class CL(MemberStack):
+    """Decoupled CL on normalised projections; see :func:`trainer.losses.decoupled.cl`."""
+
+    temperature_M: Tensor
+    positive_in_denominator: bool
+
+    def __call__(self, parameters: Mapping[str, Tensor], batch: ObjectiveBatch) -> Tensor:
+        """Return the loss of each member, shape (M,).
+
+        Raises:
+            NoNegativeError: If the batch is a single pair.
+        """
+        del parameters
+        return cl(
+            *unit_views(batch),
+            self.temperature_M,
+            positive_in_denominator=self.positive_in_denominator,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DCL(MemberStack):
+    """DCL or DCLW on normalised projections; see :mod:`trainer.losses.dcl`."""
+
+    temperature_M: Tensor
+    sigma_M: Tensor
+    weighting: Literal["none", "von_mises_fisher"]
+
+    def __call__(self, parameters: Mapping[str, Tensor], batch: ObjectiveBatch) -> Tensor:
+        """Return the loss of each member, shape (M,).
+
+        Raises:
+            NoNegativeError: If the batch is a single pair.
+        """
+        del parameters
+        match self.weighting:
+            case "none":
+                return dcl(*unit_views(batch), self.temperature_M)
+            case "von_mises_fisher":
+                return dclw(*unit_views(batch), self.temperature_M, self.sigma_M)
+            case _:
+                assert_never(self.weighting)
+
+
 def bind_infonce(members: Sequence[InfoNCESettings], context: ObjectiveContext) -> InfoNCE:
     """Return InfoNCE with the members' temperatures."""
     return InfoNCE(member_scalars((m.temperature for m in members), context))
@@ -46,3 +99,20 @@ def bind_infonce(members: Sequence[InfoNCESettings], context: ObjectiveContext) 
 def bind_nt_xent(members: Sequence[NTXentSettings], context: ObjectiveContext) -> NTXent:
     """Return NT-Xent with the members' temperatures."""
     return NTXent(member_scalars((m.temperature for m in members), context))
+
+
+def bind_cl(members: Sequence[CLSettings], context: ObjectiveContext) -> CL:
+    """Return CL with the members' temperatures and their common denominator."""
+    return CL(
+        member_scalars((m.temperature for m in members), context),
+        members[0].positive_in_denominator,
+    )
+
+
+def bind_dcl(members: Sequence[DCLSettings], context: ObjectiveContext) -> DCL:
+    """Return DCL with the members' temperatures and widths, and their common weighting."""
+    return DCL(
+        temperature_M=member_scalars((m.temperature for m in members), context),
+        sigma_M=member_scalars((m.sigma for m in members), context),
+        weighting=members[0].weighting,
+    )
