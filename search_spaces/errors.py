@@ -26,7 +26,7 @@ class StudyFileError(SearchSpaceError):
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(sorted(set(problems), key=Problem.sort_key))
+        self.problems = tuple(sorted(dict.fromkeys(problems), key=Problem.sort_key))
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
     def __reduce__(self) -> tuple[type["StudyFileError"], tuple[tuple[Problem, ...]]]:

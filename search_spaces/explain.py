@@ -1,6 +1,7 @@
 """Says in our words what pydantic found wrong with a value."""
 
 import re
+from collections.abc import Mapping
 
 from pydantic_core import ErrorDetails
 
@@ -34,7 +35,9 @@ def explain(error: ErrorDetails) -> str:
         case "literal_error" | "enum":
             return _explain_choice(error["ctx"]["expected"], error["input"])
         case "value_error":
-            return f"{error['ctx']['error']}, got {describe(error['input'])}"
+            got = error["input"]
+            reason = str(error["ctx"]["error"])
+            return reason if isinstance(got, Mapping) else f"{reason}, got {describe(got)}"
         case kind:
             return f"{_expected(kind, error)}, got {describe(error['input'])}"
 

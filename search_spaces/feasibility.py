@@ -1,33 +1,71 @@
-"""Combinations of settings that are valid one by one and cannot be trained together."""
+"""Combinations of settings that are valid one by one and cannot be trained together.
 
+The trainer's own objectives are asked; the data is not loaded, only known about.
+"""
+
+import math
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, assert_never
+from typing import assert_never
 
 import torch
 
 from trainer.errors import TrainerError
 from trainer.objective import ObjectiveContext, build_objective
 from trainer.objective_settings import ObjectiveSettings
-from trainer.settings import TrialSettings
+from trainer.settings import DataSettings, TrialSettings
 
 
-def why_impossible(trial: TrialSettings) -> str | None:
-    """Return why the trainer would refuse a trial, in its own words; None if it would not."""
-    return _why_objective_fails(
-        trial.objective,
-        trial.train.batch_size,
-        trial.model.embed_dim,
-        count_classes(trial.data.source),
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """What is known of a data source without loading it."""
+
+    image_count: int
+    class_count: int
+
+    def split(self, test_fraction: float) -> tuple[int, int]:
+        """Return how many images go to train and to test; the test share is rounded up."""
+        test_count = math.ceil(test_fraction * self.image_count)
+        return self.image_count - test_count, test_count
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why a trial cannot be trained, and the setting to blame."""
+
+    path: str
+    reason: str
+
+
+def find_obstacle(trial: TrialSettings) -> Obstacle | None:
+    """Return why the trainer would refuse a trial whose settings are valid one by one."""
+    facts = know_source(trial.data)
+    train_count, test_count = facts.split(trial.data.test_fraction)
+    if min(test_count, train_count) < facts.class_count:
+        return Obstacle(
+            "data.test_fraction",
+            f"leaves {train_count} images to train and {test_count} to test; both need at "
+            f"least one of each of the {facts.class_count} classes",
+        )
+    if trial.train.batch_size > train_count:
+        return Obstacle(
+            "train.batch_size",
+            f"expected at most {train_count}, the images that {trial.data.source} has for "
+            f"training, got {trial.train.batch_size}",
+        )
+    reason = _why_objective_fails(
+        trial.objective, trial.train.batch_size, trial.model.embed_dim, facts.class_count
     )
+    return None if reason is None else Obstacle("objective.kind", reason)
 
 
-def count_classes(source: Literal["digits"]) -> int:
-    """Return how many classes a data source has, without loading it."""
-    match source:
+def know_source(data: DataSettings) -> SourceFacts:
+    """Return the facts of a data source."""
+    match data.source:
         case "digits":
-            return 10
-        case _:
-            assert_never(source)
+            return SourceFacts(image_count=1797, class_count=10)
+        case unreachable:
+            assert_never(unreachable)
 
 
 @lru_cache(maxsize=1024)

@@ -140,7 +140,8 @@ def _refuse_range(entry: Entry) -> str | None:
         return "expected a list, got a mapping"
     if not entry.leaf.is_number:
         names = ", ".join(entry.leaf.choices)
-        return f"expected one of {names}, or a list of them; got a mapping"
+        one = f"one of {names}" if names else "one plain value"
+        return f"expected {one}, or a list of them; got a mapping"
     if entry.leaf.is_whole:
         return "takes whole numbers, which cannot be a range; list them, e.g. [64, 128, 256]"
     return None

@@ -50,10 +50,24 @@ class Budget(Frozen):
     band_decades: Annotated[float, Field(gt=0.0)] = 0.1
 
 
+Measure = Literal[
+    "knn_accuracy",
+    "train_loss",
+    "effective_rank",
+    "rankme",
+    "stable_rank",
+    "participation_ratio",
+    "total_variance",
+    "uniformity",
+    "alignment",
+]
+"""What a finished trial measures (``Outcome.measures``)."""
+
+
 class OptimiseSettings(Frozen):
     """Which final measure ``question: optimise`` looks at, and which way is better."""
 
-    metric: Annotated[str, Field(min_length=1)]
+    metric: Measure
     direction: Literal["maximize", "minimize"]
 
 

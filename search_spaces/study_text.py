@@ -33,9 +33,8 @@ def _unreadable(path: Path, message: str) -> StudyUnreadableError:
 
 
 def _did_you_mean(path: Path) -> str:
-    try:
-        siblings = [sibling.name for sibling in path.parent.iterdir()]
-    except OSError:
-        return f"; the folder {path.parent} cannot be read either"
+    if not path.parent.is_dir():
+        return f"; the folder {path.parent} does not exist"
+    siblings = [sibling.name for sibling in path.parent.glob("*.y*ml")]
     matches = get_close_matches(path.name, siblings, n=1)
     return f"; did you mean {path.parent / matches[0]}?" if matches else ""

@@ -17,7 +17,7 @@ from search_spaces.axis import ChoiceAxis, RangeAxis
 from search_spaces.canonical import flatten, nest
 from search_spaces.complaints import Complaints
 from search_spaces.explain import explain
-from search_spaces.feasibility import why_impossible
+from search_spaces.feasibility import find_obstacle
 from search_spaces.located import LocatedMapping, find_origin
 from search_spaces.origin import Problem
 from search_spaces.settings_reader import Probe, Setting
@@ -57,7 +57,7 @@ class TrialProbe:
 
     def _build(self, kind: str, chosen: Mapping[str, Probe]) -> TrialSettings | None:
         tree = nest([(path, probe.value) for path, probe in chosen.items()])
-        sections: dict[str, object] = {k: {} for k, n in self.root.entries.items() if k in SECTIONS}
+        sections: dict[str, object] = {k: {} for k in self.root.entries if k in SECTIONS}
         try:
             return TrialSettings.model_validate_json(json.dumps({**sections, **tree}), strict=True)
         except ValidationError as error:
@@ -74,10 +74,19 @@ class TrialProbe:
         is_effect = details["type"] == "missing" and self.complaints.has_any_at(path)
         if is_effect or self.complaints.is_settled(path):
             return
+        self._report(path, loc, explain(details), chosen)
+
+    def _report(
+        self,
+        path: str,
+        loc: tuple[int | str, ...],
+        message: str,
+        chosen: Mapping[str, Probe],
+    ) -> None:
         probe = chosen.get(path)
         origin = find_origin(self.root, loc) if probe is None else probe.origin
         shown = path if probe is None else probe.path
-        self.complaints.problems.append(Problem(origin, shown, explain(details)))
+        self.complaints.problems.append(Problem(origin, shown, message))
 
     def _accept(self, trial: TrialSettings, positions: Mapping[str, int]) -> None:
         values = flatten(trial.model_dump(by_alias=True))
@@ -89,10 +98,10 @@ class TrialProbe:
     def _check_feasible(self, trial: TrialSettings, chosen: Mapping[str, Probe]) -> None:
         if self.complaints.is_settled(KIND):
             return  # the kinds are stand-ins
-        reason = why_impossible(trial)
-        if reason is not None:
-            culprit = chosen[KIND]
-            self.complaints.problems.append(Problem(culprit.origin, "objective", reason))
+        obstacle = find_obstacle(trial)
+        if obstacle is not None and not self.complaints.is_settled(obstacle.path):
+            loc = tuple(obstacle.path.split("."))
+            self._report(obstacle.path, loc, obstacle.reason, chosen)
 
 
 def _is_below(loc: tuple[int | str, ...], above: tuple[int | str, ...]) -> bool:
