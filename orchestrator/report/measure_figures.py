@@ -1,7 +1,6 @@
 """``spectra.png`` and ``effective_rank.png``: what collapse looks like, and how sharp it is."""
 
 from collections.abc import Sequence
-from math import log10
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,7 +21,11 @@ from orchestrator.report.canvas import (
 )
 from orchestrator.report.layout import Curve, Horizontal, lay_out
 from orchestrator.report.palette import INK, MARKS, sequential_colour
-from orchestrator.report.representatives import Representatives, choose_representatives
+from orchestrator.report.representatives import (
+    Representatives,
+    choose_representatives,
+    shade_trials,
+)
 from orchestrator.report.wording import describe_point, format_number, format_value, name_metric
 from search_spaces.point import Point
 from search_spaces.study import LR
@@ -83,20 +86,20 @@ def _show_spectra(axes: Axes, point: Point, shown: Representatives | None) -> No
         say_empty(axes, "no finished trial\nwith a spectrum")
         return
     assert shown is not None
-    for record, outcome in trials:
-        _draw_spectrum(axes, record, outcome, shown.centre_lr)
+    for (record, outcome), colour in zip(shown.trials, shade_trials(shown), strict=True):
+        if outcome.spectrum:
+            _draw_spectrum(axes, record, outcome, colour)
     axes.set_ylim(bottom=SMALLEST_SHARE)
     diverged = len(shown.trials) - len(trials)
-    title = f"learning rate ({diverged} diverged: none)" if diverged else "learning rate"
+    title = f"learning rate ({diverged} diverged)" if diverged else "learning rate"
     axes.legend(title=title, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
 
 
-def _draw_spectrum(axes: Axes, record: TrialRecord, outcome: Outcome, centre_lr: float) -> None:
-    share = 0.5 + log10(record.settings.lr / centre_lr) / 2.4
+def _draw_spectrum(axes: Axes, record: TrialRecord, outcome: Outcome, colour: str) -> None:
     axes.plot(
         np.arange(1, len(outcome.spectrum) + 1),
         np.maximum(outcome.spectrum, SMALLEST_SHARE),
-        color=sequential_colour(share),
+        color=colour,
         ls="--" if outcome.is_collapsed else "-",
         lw=1.7,
         label=format_number(record.settings.lr),

@@ -31,18 +31,24 @@ CURVE_COLOURS = ("#0072B2", "#B2478A", "#00785A", "#8A5A00", "#5B4BB5", "#333333
 CURVE_DASHES = ("solid", "dash", "dashdot", "dot")
 MATPLOTLIB_DASHES = ("-", "--", "-.", ":")
 
-CIVIDIS = (
-    "#00224E",
-    "#123570",
-    "#3C4A6C",
-    "#585E6D",
-    "#727274",
-    "#8C8878",
-    "#A79D73",
-    "#C5B568",
-    "#E5CF52",
+VIRIDIS = (
+    "#440154",
+    "#482878",
+    "#3E4989",
+    "#31678E",
+    "#26828E",
+    "#1E9C89",
+    "#32B67A",
+    "#69CD5B",
+    "#B0DD2F",
 )
-"""Nine stops of matplotlib's cividis, without the palest tenth."""
+"""Nine stops of matplotlib's viridis, without the palest eighth."""
+
+HEALTHY_SHADES = ("#8CC4EA", "#3F93CF", "#0B4F8A")
+"""Spectra and curves of trials that kept their rank, the darkest nearest to the boundary."""
+
+COLLAPSED_SHADES = ("#F0A24A", "#D2600F", "#7E2A00")
+"""Of trials that lost it, the lightest nearest to the boundary."""
 
 INK = "#1B1F24"
 GRID = "#D9DDE2"
@@ -59,10 +65,10 @@ def curve_dash(index: int) -> str:
 
 
 def sequential_colour(share: float) -> str:
-    """Return a colour of cividis, dark blue at share 0 to yellow at share 1."""
-    place = min(max(share, 0.0), 1.0) * (len(CIVIDIS) - 1)
-    left = min(int(place), len(CIVIDIS) - 2)
-    return _mix(CIVIDIS[left], CIVIDIS[left + 1], place - left)
+    """Return a colour of viridis, dark blue at share 0 to yellow at share 1."""
+    place = min(max(share, 0.0), 1.0) * (len(VIRIDIS) - 1)
+    left = min(int(place), len(VIRIDIS) - 2)
+    return _mix(VIRIDIS[left], VIRIDIS[left + 1], place - left)
 
 
 def _mix(first: str, second: str, share: float) -> str:

@@ -6,6 +6,7 @@ from math import log10, sqrt
 
 from orchestrator.collapse_map import CollapseMap, SliceMap
 from orchestrator.record import TrialRecord
+from orchestrator.report.palette import COLLAPSED_SHADES, HEALTHY_SHADES
 from search_spaces.point import Point
 from search_spaces.study import LR
 from trainer.cohort import Outcome
@@ -33,6 +34,20 @@ def choose_representatives(collapse_map: CollapseMap) -> tuple[Representatives, 
         for slice_map in collapse_map.slices
         if slice_map.point.key in by_slice
     )
+
+
+def shade_trials(representatives: Representatives) -> tuple[str, ...]:
+    """Return a colour for each trial: blues kept their rank, oranges lost it."""
+    is_collapsed = [outcome.is_collapsed for _, outcome in representatives.trials]
+    shades: list[str] = []
+    for index, collapsed in enumerate(is_collapsed):
+        palette = COLLAPSED_SHADES if collapsed else HEALTHY_SHADES
+        place = is_collapsed[:index].count(collapsed)
+        count = is_collapsed.count(collapsed)
+        # Few trials keep away from the palest blue: the nearest to the boundary is the darkest.
+        offset = 0 if collapsed else max(len(palette) - count, 0)
+        shades.append(palette[min(place + offset, len(palette) - 1)])
+    return tuple(shades)
 
 
 def find_centre(slice_map: SliceMap, lr_range: tuple[float, float]) -> float:

@@ -77,7 +77,7 @@ def describe_interval(interval: tuple[float, float] | None, digits: int = 2) -> 
     return f"[{format_number(interval[0], digits)}, {format_number(interval[1], digits)}]"
 
 
-def describe_critical_lr(boundary: Boundary, lr_range: tuple[float, float]) -> str:
+def describe_critical_lr(boundary: Boundary, lr_range: tuple[float, float], digits: int = 2) -> str:
     """Return the critical learning rate for a table cell; ``above 100`` where none was found."""
     low, high = (format_number(edge) for edge in lr_range)
     match boundary.verdict:
@@ -85,7 +85,7 @@ def describe_critical_lr(boundary: Boundary, lr_range: tuple[float, float]) -> s
             return "not decided yet" if boundary.trials else "no finished trials"
         case Verdict.INSIDE:
             assert boundary.critical_lr is not None
-            return format_number(boundary.critical_lr)
+            return format_number(boundary.critical_lr, digits)
         case Verdict.ABOVE:
             return f"above {high}"
         case Verdict.BELOW:

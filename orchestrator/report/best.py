@@ -1,0 +1,63 @@
+"""Points ranked by a final measure: the answer to ``optimise``, an extra for ``grid``."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from orchestrator.collapse_map import CollapseMap
+from search_spaces.point import Point
+from search_spaces.study import Study
+
+DEFAULT_METRIC = "knn_accuracy"
+
+
+@dataclass(frozen=True, slots=True)
+class RankedPoint:
+    """A point and its measure over replicates; ``collapsed`` of its ``trials`` lost their rank."""
+
+    point: Point
+    mean: float
+    low: float
+    high: float
+    trials: int
+    collapsed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Points from best to worst; ``unmeasured`` trials (diverged) have no such measure."""
+
+    metric: str
+    is_maximised: bool
+    points: tuple[RankedPoint, ...]
+    unmeasured: int
+
+
+def rank_points(collapse_map: CollapseMap) -> Ranking:
+    """Return the study's points by its metric: ``optimise.metric``, else the kNN accuracy."""
+    metric, is_maximised = choose_metric(collapse_map.study)
+    groups: dict[Point, list[tuple[float, bool]]] = {}
+    unmeasured = 0
+    for record, outcome in collapse_map.outcomes:
+        value = outcome.measures.get(metric)
+        if value is None:
+            unmeasured += 1
+            continue
+        groups.setdefault(record.proposal.point, []).append((value, outcome.is_collapsed))
+    ranked = [_summarise(point, found) for point, found in groups.items()]
+    sign = -1.0 if is_maximised else 1.0
+    ranked.sort(key=lambda each: (sign * each.mean, each.point.key))
+    return Ranking(metric, is_maximised, tuple(ranked), unmeasured)
+
+
+def choose_metric(study: Study) -> tuple[str, bool]:
+    """Return the measure by which points are ranked, and whether more is better."""
+    if study.optimise is None:
+        return DEFAULT_METRIC, True
+    return study.optimise.metric, study.optimise.direction == "maximize"
+
+
+def _summarise(point: Point, found: Sequence[tuple[float, bool]]) -> RankedPoint:
+    values = sorted(value for value, _ in found)  # sorted: the sum must not depend on order
+    collapsed = sum(is_collapsed for _, is_collapsed in found)
+    return RankedPoint(point, fmean(values), values[0], values[-1], len(values), collapsed)

@@ -1,0 +1,66 @@
+"""The measure that was optimised against every axis, one chart each."""
+
+from html import escape
+from typing import Any
+
+from orchestrator.collapse_map import CollapseMap
+from orchestrator.report.axes import scale_rates
+from orchestrator.report.best import choose_metric
+from orchestrator.report.charts import describe_trial, style_marker
+from orchestrator.report.palette import MARKS
+from orchestrator.report.wording import name_axis, name_metric, name_regime
+from search_spaces.axis import Axis, RangeAxis
+from search_spaces.study import LR
+
+Json = dict[str, Any]
+
+MOST_AXES = 6
+
+
+def chart_best(collapse_map: CollapseMap) -> list[Json]:
+    """Return one chart for each of the first axes; none without a measured trial."""
+    metric, _ = choose_metric(collapse_map.study)
+    if not any(metric in outcome.measures for _, outcome in collapse_map.outcomes):
+        return []
+    return [_chart_axis(collapse_map, axis, metric) for axis in collapse_map.study.axes[:MOST_AXES]]
+
+
+def _chart_axis(collapse_map: CollapseMap, axis: Axis, metric: str) -> Json:
+    traces = []
+    for regime in MARKS:
+        mine = [
+            (record, outcome)
+            for record, outcome in collapse_map.outcomes
+            if outcome.regime is regime
+            and metric in outcome.measures
+            and axis.path in dict(record.proposal.point.coordinates)
+        ]
+        if not mine:
+            continue
+        values = [record.proposal.point[axis.path] for record, _ in mine]
+        trace: Json = {
+            "type": "scatter",
+            "mode": "markers",
+            "name": name_regime(regime),
+            "x": [escape(str(v)) if isinstance(v, str | bool) else v for v in values],
+            "y": [outcome.measures[metric] for _, outcome in mine],
+            "marker": style_marker(regime),
+            "text": [
+                describe_trial(record, o, name_metric(collapse_map.study.collapse.metric))
+                for record, o in mine
+            ],
+            "hovertemplate": "%{y:.4g}<br>%{text}<extra></extra>",
+        }
+        traces.append(trace)
+    title = escape(name_axis(axis.path))
+    yaxis = {"title": {"text": escape(name_metric(metric))}}
+    layout = {"xaxis": _scale(collapse_map, axis) | {"title": {"text": title}}, "yaxis": yaxis}
+    return {"label": name_axis(axis.path), "traces": traces, "layout": layout}
+
+
+def _scale(collapse_map: CollapseMap, axis: Axis) -> Json:
+    if axis.path == LR and collapse_map.lr_range is not None:
+        return scale_rates(collapse_map.lr_range, margin=1.5)
+    if isinstance(axis, RangeAxis):
+        return {"type": "log" if axis.log else "linear"}
+    return {"type": "category"}

@@ -1,0 +1,126 @@
+"""``report.html``: one file, no network, readable by anyone who was not there.
+
+The template escapes every value (Jinja's autoescape); chart data goes in as JSON in which ``<``,
+``>`` and ``&`` are written as escapes, so no text from a study can end the script element. A
+content security policy in the page forbids every request.
+"""
+
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from orchestrator.collapse_map import CollapseMap
+from orchestrator.record import Provenance, TrialRecord
+from orchestrator.report.answer import Answer, answer_question
+from orchestrator.report.best import rank_points
+from orchestrator.report.best_charts import chart_best
+from orchestrator.report.charts import chart_map
+from orchestrator.report.html_tables import (
+    describe_audit,
+    list_facts,
+    tabulate_best,
+    tabulate_levels,
+    tabulate_slices,
+    tabulate_trial_rows,
+)
+from orchestrator.report.layout import Layout, lay_out
+from orchestrator.report.palette import MARKS, curve_colour, curve_dash
+from orchestrator.report.slice_charts import MOST_SLICES, chart_slices
+from orchestrator.report.wording import name_metric, name_regime
+from search_spaces.study import Question
+
+Json = dict[str, Any]
+
+MOST_TRIAL_ROWS = 2000
+"""Rows of the table of trials; all are in trials.csv."""
+
+
+def render_html(
+    collapse_map: CollapseMap, records: Sequence[TrialRecord], provenance: Provenance
+) -> str:
+    """Return the page; ``records`` are those of the map."""
+    folder = files("orchestrator.report") / "page"
+    layout = lay_out(collapse_map)
+    answer = answer_question(collapse_map)
+    charts = _collect_charts(collapse_map, layout)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string((folder / "report.html.j2").read_text("utf-8"))
+    return template.render(
+        study=collapse_map.study,
+        answer=answer,
+        metric=name_metric(collapse_map.study.collapse.metric),
+        charts=charts,
+        legend=_collect_legend(collapse_map, layout),
+        map_summary=_summarise_for_readers(answer),
+        slice_rows=tabulate_slices(collapse_map),
+        level_table=tabulate_levels(collapse_map),
+        best=tabulate_best(rank_points(collapse_map)),
+        facts=list_facts(collapse_map, records),
+        audit=describe_audit(collapse_map),
+        trials=tabulate_trial_rows(collapse_map, records, MOST_TRIAL_ROWS),
+        trial_total=len(records),
+        most_slices=MOST_SLICES,
+        provenance=provenance,
+        seeds=sorted({(record.proposal.replicate, record.seed) for record in records}),
+        style=Markup((folder / "report.css").read_text("utf-8")),
+        script=Markup((folder / "report.js").read_text("utf-8")),
+        plotly=Markup(get_plotlyjs()),
+        chart_json=Markup(to_script_json(charts)),
+    )
+
+
+def to_script_json(value: object) -> str:
+    """Return JSON that is safe inside a script element, whatever strings it holds."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    escapes = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
+    return "".join(escapes.get(character, character) for character in text)
+
+
+def _collect_charts(collapse_map: CollapseMap, layout: Layout) -> Json:
+    question = collapse_map.study.question
+    shows_map = bool(collapse_map.slices) and question is not Question.OPTIMISE
+    return {
+        "map": chart_map(collapse_map, layout) if shows_map else None,
+        "slices": chart_slices(collapse_map) if shows_map else [],
+        "best": []
+        if collapse_map.study.question is Question.BOUNDARY
+        else chart_best(collapse_map),
+    }
+
+
+def _collect_legend(collapse_map: CollapseMap, layout: Layout) -> Json:
+    seen = dict(collapse_map.counts.regimes)
+    return {
+        "curves": [
+            {
+                "label": curve.label,
+                "colour": curve_colour(index),
+                "dash": {"solid": "none", "dash": "7 4", "dashdot": "7 3 2 3", "dot": "2 3"}[
+                    curve_dash(index)
+                ],
+            }
+            for index, curve in enumerate(layout.curves)
+        ],
+        "regimes": [
+            {
+                "value": regime.value,
+                "label": name_regime(regime),
+                "count": seen[regime.value],
+                "colour": mark.colour,
+                "symbol": mark.plotly,
+            }
+            for regime, mark in MARKS.items()
+            if regime.value in seen
+        ],
+    }
+
+
+def _summarise_for_readers(answer: Answer) -> str:
+    return f"Collapse map. {' '.join(answer.sentences)} The table of slices below has every number."
