@@ -136,7 +136,8 @@ def prepare_database(store: Store) -> None:
     """Create a SQLite store's file if there is none, whole or not at all.
 
     MLflow builds its schema by dozens of migrations; killed among them it leaves a file that
-    it refuses for ever (seen). So the file is built under another name and renamed.
+    it refuses for ever (seen). So the file is built under another name and renamed. Call it
+    under :func:`orchestrator.mlflow_store.hold_store`.
     """
     path = store.sqlite_path
     if path is None or path.exists():
@@ -145,14 +146,17 @@ def prepare_database(store: Store) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
+    draft = path.with_name(f".{path.name}.draft")
+    leftovers = (draft, draft.with_name(f"{draft.name}-journal"))
+    for leftover in leftovers:
+        leftover.unlink(missing_ok=True)
     try:
         artifacts = (store.artifact_root or path.with_name("mlartifacts")).absolute().as_uri()
         SqlAlchemyStore(f"sqlite:///{draft}", artifacts).engine.dispose()  # type: ignore[no-untyped-call]
         draft.replace(path)
     finally:
-        draft.unlink(missing_ok=True)
+        for leftover in leftovers:
+            leftover.unlink(missing_ok=True)
 
 
 def _load_client() -> "type[MlflowClient]":
