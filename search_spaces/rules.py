@@ -1,13 +1,17 @@
 """What a question asks of the rest of a study."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 
 from search_spaces.axis import RangeAxis
 from search_spaces.complaints import Complaints
 from search_spaces.header import StudyHeader
 from search_spaces.located import LocatedMapping, find_origin
 from search_spaces.settings_reader import Setting
-from search_spaces.study import LR, PlannerKind, Question
+from search_spaces.study import KIND, LR, PlannerKind, Question
+
+MAX_SLICES = 100_000
+"""More combinations than any budget covers; written down, they would fill the memory."""
 
 _DEFAULT_PLANNERS = {
     Question.BOUNDARY: PlannerKind.BISECT,
@@ -32,8 +36,29 @@ def check_rules(
     """Complain where question, planner and axes do not fit together."""
     _check_planner(header, root, complaints)
     _check_optimise(header, root, complaints)
+    if header.question in (Question.BOUNDARY, Question.GRID):
+        _check_slice_count(settings, root, complaints)
     if header.question is Question.BOUNDARY:
         _check_boundary_axis(settings, root, complaints)
+
+
+def _check_slice_count(
+    settings: Mapping[str, Setting], root: LocatedMapping, complaints: Complaints
+) -> None:
+    kinds = [str(probe.value) for probe in settings[KIND].probes] if KIND in settings else []
+    count = sum(_count_slices(kind, settings.values()) for kind in kinds)
+    if count > MAX_SLICES:
+        message = (
+            f"its lists and ranges make {count} combinations beside lr, more than {MAX_SLICES}; "
+            "shorten lists, or give ranges fewer points"
+        )
+        complaints.add(root.origin, "", message)
+
+
+def _count_slices(kind: str, settings: Iterable[Setting]) -> int:
+    axes = [s.axis for s in settings if s.axis is not None and s.path not in (LR, KIND)]
+    own = [axis for axis in axes if axis.kinds is None or kind in axis.kinds]
+    return math.prod(a.points if isinstance(a, RangeAxis) else len(a.values) for a in own)
 
 
 def _check_planner(header: StudyHeader, root: LocatedMapping, complaints: Complaints) -> None:

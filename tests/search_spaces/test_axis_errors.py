@@ -177,6 +177,13 @@ def test_an_impossible_axis_is_one_line(old: str, new: str, message: str) -> Non
             "training, got 2048",
         ),
         (
+            "lambda: 1.0",
+            "lambda: {low: 1, high: 2, points: 1000}\n"
+            "  label_fraction: {low: 0, high: 1, points: 40}",
+            "s.yaml:1: its lists and ranges make 120003 combinations beside lr, more than 100000; "
+            "shorten lists, or give ranges fewer points",
+        ),
+        (
             "source: digits",
             "source: digits, test_fraction: 0.001",
             "s.yaml:3: data.test_fraction: leaves 1795 images to train and 2 to test; both need "
