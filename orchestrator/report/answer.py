@@ -118,7 +118,8 @@ def _answer_extremes(collapse_map: CollapseMap) -> tuple[str, ...]:
         f"{describe_interval(s.boundary.band_lr)} ({describe_point(s.point)})"
         for s in (found[0], found[-1])
     ]
-    sentence = f"In {len(found)} of {total} slices training collapses above a learning rate"
+    where = f"{len(found)} of {total}" if len(found) < total else f"all {total}"
+    sentence = f"In {where} slices training collapses above a learning rate"
     sentence += f" between {ends[0]} and {ends[1]}."
     rest = [s for s in collapse_map.slices if s.boundary.critical_lr is None]
     return (sentence, f"The others: {_count_verdicts(rest)}.") if rest else (sentence,)
@@ -165,8 +166,8 @@ def _describe_open(collapse_map: CollapseMap) -> str:
 
 def _describe_axis(axis: Axis) -> str:
     if isinstance(axis, RangeAxis):
-        return f"{name_axis(axis.path)} {format_number(axis.low)} to {format_number(axis.high)}"
-    return f"{name_axis(axis.path)} {', '.join(format_value(value) for value in axis.values)}"
+        return f"{name_axis(axis.path)} ({format_number(axis.low)} to {format_number(axis.high)})"
+    return f"{name_axis(axis.path)} ({', '.join(format_value(value) for value in axis.values)})"
 
 
 def _join(parts: list[str]) -> str:

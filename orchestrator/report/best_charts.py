@@ -1,5 +1,6 @@
 """The measure that was optimised against every axis, one chart each."""
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -8,8 +9,9 @@ from orchestrator.report.axes import scale_rates
 from orchestrator.report.best import choose_metric
 from orchestrator.report.charts import describe_trial, style_marker
 from orchestrator.report.palette import MARKS
-from orchestrator.report.wording import name_axis, name_metric, name_regime
+from orchestrator.report.wording import format_number, name_axis, name_metric, name_regime
 from search_spaces.axis import Axis, RangeAxis
+from search_spaces.point import Value
 from search_spaces.study import LR
 
 Json = dict[str, Any]
@@ -42,7 +44,7 @@ def _chart_axis(collapse_map: CollapseMap, axis: Axis, metric: str) -> Json:
             "type": "scatter",
             "mode": "markers",
             "name": name_regime(regime),
-            "x": [escape(str(v)) if isinstance(v, str | bool) else v for v in values],
+            "x": _place(axis, values),
             "y": [outcome.measures[metric] for _, outcome in mine],
             "marker": style_marker(regime),
             "text": [
@@ -58,9 +60,18 @@ def _chart_axis(collapse_map: CollapseMap, axis: Axis, metric: str) -> Json:
     return {"label": name_axis(axis.path), "traces": traces, "layout": layout}
 
 
+def _place(axis: Axis, values: Sequence[Value]) -> list[Value]:
+    """Return coordinates as plotly takes them: numbers on ranges, escaped names on choices."""
+    return [v if isinstance(axis, RangeAxis) else escape(str(v)) for v in values]
+
+
 def _scale(collapse_map: CollapseMap, axis: Axis) -> Json:
     if axis.path == LR and collapse_map.lr_range is not None:
         return scale_rates(collapse_map.lr_range, margin=1.5)
     if isinstance(axis, RangeAxis):
-        return {"type": "log" if axis.log else "linear"}
-    return {"type": "category"}
+        ticks = list(axis.grid())
+        labels = [format_number(tick) for tick in ticks]
+        return {"type": "log" if axis.log else "linear", "tickvals": ticks, "ticktext": labels}
+    values = [str(value) for value in axis.grid()]
+    names = [escape(value) for value in values]
+    return {"type": "category", "categoryorder": "array", "categoryarray": names}

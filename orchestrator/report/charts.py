@@ -36,11 +36,13 @@ ARROW_FACTOR = 1.6
 def chart_map(collapse_map: CollapseMap, layout: Layout) -> Json:
     """Return the collapse map: trials under bands under boundaries."""
     assert collapse_map.lr_range is not None
-    traces: list[Json] = []
+    trials: list[Json] = []
+    boundaries: list[Json] = []
     for index, curve in enumerate(layout.curves):
         place = _Place(layout, index, len(layout.curves), collapse_map.study.replicates)
-        traces += _trial_traces(collapse_map, curve, index, place)
-        traces += _boundary_traces(collapse_map, curve, index, place)
+        trials += _trial_traces(collapse_map, curve, index, place)
+        boundaries += _boundary_traces(collapse_map, curve, index, place)
+    traces = trials + boundaries  # in this order: boundaries lie on top
     rates = scale_rates(collapse_map.lr_range)
     if layout.horizontal is not None:
         across = scale_horizontal(layout.horizontal)
@@ -55,12 +57,18 @@ def chart_map(collapse_map: CollapseMap, layout: Layout) -> Json:
     return {"traces": traces, "layout": {"xaxis": rates, "yaxis": rows}, "height": height}
 
 
+def choose_colour(layout: Layout, index: int) -> str:
+    """Return a curve's colour; rows carry their names, so they are all of one colour."""
+    return curve_colour(index) if layout.horizontal is not None else INK
+
+
 class _Place:
     """Where trials and slices of one curve are drawn; curves stand side by side."""
 
     def __init__(self, layout: Layout, index: int, curves: int, replicates: int) -> None:
         self.horizontal: Horizontal | None = layout.horizontal
         self.row = index
+        self.colour = choose_colour(layout, index)
         gap = min(0.05, 0.14 / curves)
         self.offset = gap * (index - (curves - 1) / 2)
         self.jitter = 0.5 * gap / max(replicates - 1, 1)
@@ -161,20 +169,19 @@ def _inside_traces(
     across = [place.of_slice(slice_map) for slice_map in run]
     bands = [slice_map.boundary.band_lr or (0.0, 0.0) for slice_map in run]
     medians = [slice_map.boundary.critical_lr or 0.0 for slice_map in run]
-    colour = curve_colour(index) if place.horizontal is not None else INK
     rates = "y" if place.horizontal is not None else "x"
     line: Json = {
         "type": "scatter",
         "mode": "lines+markers" if place.horizontal is not None else "markers",
         **place.arrange(across, medians),
-        "line": {"color": colour, "dash": curve_dash(index), "width": 2.5},
-        "marker": {"size": 9, "color": colour, "line": {"color": "white", "width": 1.5}},
+        "line": {"color": place.colour, "dash": curve_dash(index), "width": 2.5},
+        "marker": {"size": 9, "color": place.colour, "line": {"color": "white", "width": 1.5}},
         f"error_{rates}": {
             "type": "data",
             "symmetric": False,
             "array": [high - m for (_, high), m in zip(bands, medians, strict=True)],
             "arrayminus": [m - low for (low, _), m in zip(bands, medians, strict=True)],
-            "color": colour,
+            "color": place.colour,
             "thickness": 1.6,
             "width": 4,
         },
@@ -191,7 +198,7 @@ def _inside_traces(
         "mode": "lines",
         **outline,
         "fill": "toself",
-        "fillcolor": f"{colour}33",
+        "fillcolor": f"{place.colour}33",
         "line": {"width": 0},
         "hoverinfo": "skip",
     }
@@ -207,7 +214,7 @@ def _interval_trace(
         "type": "scatter",
         "mode": "lines",
         **place.arrange([across, across], list(slice_map.boundary.band_lr)),
-        "line": {"color": curve_colour(index), "dash": "dot", "width": 5},
+        "line": {"color": place.colour, "dash": "dot", "width": 5},
         "text": [_describe_slice(collapse_map, slice_map)] * 2,
         "hovertemplate": "%{text}<extra></extra>",
     }
@@ -232,10 +239,10 @@ def _arrow_trace(
         "type": "scatter",
         "mode": "markers+text",
         **place.arrange([place.of_slice(s) for s in run], [edge] * len(run)),
-        "marker": {"symbol": symbol, "size": 13, "color": curve_colour(index)},
+        "marker": {"symbol": symbol, "size": 13, "color": place.colour},
         "text": [label] * len(run),
         "textposition": "middle left",
-        "textfont": {"color": curve_colour(index), "size": 11},
+        "textfont": {"color": place.colour, "size": 11},
         "customdata": [_describe_slice(collapse_map, slice_map) for slice_map in run],
         "hovertemplate": "%{customdata}<extra></extra>",
     }

@@ -19,7 +19,7 @@ from orchestrator.record import Provenance, TrialRecord
 from orchestrator.report.answer import Answer, answer_question
 from orchestrator.report.best import rank_points
 from orchestrator.report.best_charts import chart_best
-from orchestrator.report.charts import chart_map
+from orchestrator.report.charts import chart_map, choose_colour
 from orchestrator.report.html_tables import (
     describe_audit,
     list_facts,
@@ -29,12 +29,14 @@ from orchestrator.report.html_tables import (
     tabulate_trial_rows,
 )
 from orchestrator.report.layout import Layout, lay_out
-from orchestrator.report.palette import MARKS, curve_colour, curve_dash
+from orchestrator.report.palette import MARKS, curve_dash
 from orchestrator.report.slice_charts import MOST_SLICES, chart_slices
-from orchestrator.report.wording import name_metric, name_regime
+from orchestrator.report.wording import describe_point, format_number, name_metric, name_regime
 from search_spaces.study import Question
 
 Json = dict[str, Any]
+
+SVG_DASHES = {"solid": "none", "dash": "7 4", "dashdot": "7 3 2 3", "dot": "2 3"}
 
 MOST_TRIAL_ROWS = 2000
 """Rows of the table of trials; all are in trials.csv."""
@@ -55,8 +57,10 @@ def render_html(
     return template.render(
         study=collapse_map.study,
         answer=answer,
+        level=format_number(collapse_map.study.collapse.below),
         metric=name_metric(collapse_map.study.collapse.metric),
         charts=charts,
+        has_outcomes=bool(collapse_map.outcomes),
         legend=_collect_legend(collapse_map, layout),
         map_summary=_summarise_for_readers(answer),
         slice_rows=tabulate_slices(collapse_map),
@@ -86,13 +90,23 @@ def to_script_json(value: object) -> str:
 def _collect_charts(collapse_map: CollapseMap, layout: Layout) -> Json:
     question = collapse_map.study.question
     shows_map = bool(collapse_map.slices) and question is not Question.OPTIMISE
+    slices = chart_slices(collapse_map) if shows_map else []
     return {
         "map": chart_map(collapse_map, layout) if shows_map else None,
-        "slices": chart_slices(collapse_map) if shows_map else [],
+        "slices": slices,
+        "default_slice": _choose_default(slices, layout) if slices else 0,
         "best": []
         if collapse_map.study.question is Question.BOUNDARY
         else chart_best(collapse_map),
     }
+
+
+def _choose_default(slices: Sequence[Json], layout: Layout) -> int:
+    """Return the place of the first curve's middle slice, where the answer's sentence looks."""
+    members = layout.curves[0].slices
+    middle = describe_point(members[len(members) // 2].point)
+    labels = [each["label"] for each in slices]
+    return labels.index(middle) if middle in labels else 0
 
 
 def _collect_legend(collapse_map: CollapseMap, layout: Layout) -> Json:
@@ -101,10 +115,8 @@ def _collect_legend(collapse_map: CollapseMap, layout: Layout) -> Json:
         "curves": [
             {
                 "label": curve.label,
-                "colour": curve_colour(index),
-                "dash": {"solid": "none", "dash": "7 4", "dashdot": "7 3 2 3", "dot": "2 3"}[
-                    curve_dash(index)
-                ],
+                "colour": choose_colour(layout, index),
+                "dash": SVG_DASHES[curve_dash(index)] if layout.horizontal else "none",
             }
             for index, curve in enumerate(layout.curves)
         ],

@@ -142,8 +142,8 @@ def list_facts(
     seconds = sum(sorted(record.outcome.seconds for record in records if record.outcome))
     facts = [
         ("Trials finished", f"{counts.finished:,}"),
-        ("still to run", f"{counts.not_finished:,}"),
-        ("missing (every attempt failed)", f"{counts.missing:,}"),
+        ("Trials still to run", f"{counts.not_finished:,}"),
+        ("Trials missing (failed)", f"{counts.missing:,}"),
         ("Trial-steps", f"{counts.trial_steps:,}"),
         ("Training time, all trials", f"{format_number(seconds, 3)} s"),
         ("Trials decided early", f"{counts.decided_early:,}"),

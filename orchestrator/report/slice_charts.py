@@ -84,6 +84,7 @@ def _score_trace(
         "x": [record.settings.lr for record, _ in mine],
         "y": [outcome.score for _, outcome in mine],
         "marker": style_marker(regime),
+        "cliponaxis": False,
         "text": [describe_trial(record, outcome, metric) for record, outcome in mine],
         "hovertemplate": "%{text}<extra></extra>",
     }
@@ -139,7 +140,7 @@ def _chart_spectra(representatives: Representatives, shades: Sequence[str]) -> J
                 "type": "log",
                 "title": {"text": "share of the energy"},
                 "exponentformat": "power",
-                "dtick": 1,
+                "dtick": 2,
             },
         },
     }

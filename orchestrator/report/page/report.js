@@ -1,8 +1,12 @@
 "use strict";
 (() => {
   const charts = JSON.parse(document.getElementById("charts").textContent);
-  const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
   const isNarrow = () => window.innerWidth < 560;
+  // plotly's button that uploads a chart to its cloud has no place in a report that stays local.
+  const config = {
+    responsive: true, displaylogo: false, displayModeBar: !isNarrow(), plotlyServerURL: "",
+    modeBarButtonsToRemove: ["sendChartToCloud", "lasso2d", "select2d", "autoScale2d"],
+  };
   const font = { family: "system-ui, 'Segoe UI', 'Liberation Sans', 'DejaVu Sans', sans-serif", size: 13, color: "#1b1f24" };
 
   const axis = (given) => Object.assign(
@@ -10,8 +14,8 @@
 
   const layoutOf = (given, showLegend) => Object.assign({}, given, {
     xaxis: axis(given.xaxis), yaxis: axis(given.yaxis), font, showlegend: showLegend,
-    legend: { orientation: "h", y: -0.22, yanchor: "top", x: 0, font: { size: 12 } },
-    margin: { l: isNarrow() ? 44 : 64, r: 12, t: 10, b: 48 },
+    legend: { orientation: "h", yref: "container", y: 0, yanchor: "bottom", x: 0, font: { size: 12 } },
+    margin: { l: isNarrow() ? 44 : 64, r: 12, t: isNarrow() ? 8 : 36, b: 48 },
     hovermode: "closest", hoverlabel: { align: "left", bgcolor: "white", font: { size: 12 } },
     paper_bgcolor: "white", plot_bgcolor: "white", dragmode: isNarrow() ? false : "zoom",
   });
@@ -40,6 +44,8 @@
 
   const drawMap = () => {
     const place = document.getElementById("map");
+    const trials = charts.map.traces.filter(({ meta }) => meta.regime !== null);
+    if (isNarrow()) trials.forEach((trace) => { trace.marker.size = 5; });
     if (!isNarrow() || charts.map.height > 520) place.style.height = `${charts.map.height}px`;
     Plotly.newPlot(place, charts.map.traces, layoutOf(charts.map.layout, false), config);
     document.querySelectorAll(".toggles input").forEach((box) => box.addEventListener("change", applyToggles));
@@ -81,11 +87,12 @@
       `${rows.filter((row) => !row.hidden).length} of ${rows.length} trials`;
   };
 
-  if (charts.map) drawMap();
+  if (document.getElementById("map")) drawMap();
   if (charts.slices.length) {
     const choice = document.getElementById("slice-choice");
     choice.addEventListener("change", () => drawSlice(Number(choice.value)));
-    drawSlice(Number(choice.value));
+    choice.value = String(charts.default_slice);
+    drawSlice(charts.default_slice);
   }
   charts.best.forEach((chart, index) => draw(`best-${index}`, chart, true));
   document.querySelectorAll("table.sortable").forEach(makeSortable);
