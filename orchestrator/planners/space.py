@@ -11,10 +11,12 @@ SIGNIFICANT_DIGITS = 4
 
 
 def round_within(value: float, axis: RangeAxis) -> float:
-    """Return ``value`` to four significant digits, never outside the axis.
+    """Return ``value`` to four significant digits; the ends of the axis stay exact.
 
     Four digits are 0.0004 decade at worst, far below any band, and keep a trial's key readable.
     """
+    if value in (axis.low, axis.high):
+        return value
     rounded = float(f"{value:.{SIGNIFICANT_DIGITS}g}")
     return min(max(rounded, axis.low), axis.high)
 

@@ -38,7 +38,7 @@ Floats = NDArray[np.float64]
 WIDENED_DECADES = 1.0
 TAIL = 0.025  # of the 95 % band, at each end
 COARSE_STEP = 0.05  # decades between nodes far from the data
-MAX_NODES = 500
+MAX_NODES = 320
 NEAR_DECADES = 1.0  # trials this near the crossing get dense nodes
 
 SEED_NOISES_S = np.geomspace(0.005, 0.4, 9)
@@ -162,7 +162,7 @@ def _place_nodes(x_n: Floats, cut: float, low: float, high: float) -> Floats:
     coarse = np.linspace(start, end, int((end - start) / COARSE_STEP) + 1)
     near = np.unique(x_n[np.abs(x_n - cut) <= NEAR_DECADES])
     between = np.concatenate([near, (near[1:] + near[:-1]) / 2])
-    offsets = np.outer([-1, 1], np.geomspace(0.002, 0.25, 12)).ravel()
+    offsets = np.outer([-1, 1], np.geomspace(0.002, 0.25, 9)).ravel()
     dense = np.concatenate([between, np.add.outer(between, offsets).ravel()])
     nodes = np.concatenate([coarse, np.clip(dense, start, end)])
     spacing = 0.002

@@ -28,7 +28,7 @@ class TestTpe(PlannerContract):
 
 class TestTpeForTheBoundary(PlannerContract):
     def make_study(self, trials: int) -> Study:
-        return make_study(PlannerKind.TPE, Question.BOUNDARY, trials=trials, replicates=1)
+        return make_study(PlannerKind.TPE, Question.BOUNDARY, trials=trials, replicates=2)
 
 
 class TestTpeOverChoicesOnly(PlannerContract):

@@ -71,8 +71,14 @@ def estimate(trials: list[tuple[float, bool, int]]) -> Threshold:
     )
 
 
-def step_at(threshold: float, positions: list[float], replicate: int = 0) -> list:  # type: ignore[type-arg]
+def step_at(
+    threshold: float, positions: list[float], replicate: int = 0
+) -> list[tuple[float, bool, int]]:
     return [(x, x > threshold, replicate) for x in positions]
+
+
+def three_seeds_at(threshold: float) -> list[tuple[float, bool, int]]:
+    return [trial for replicate in range(3) for trial in step_at(threshold, DECADES, replicate)]
 
 
 def test_agrees_with_a_naive_reference() -> None:
@@ -118,7 +124,7 @@ def test_trials_of_one_seed_cannot_pin_the_boundary_of_all_seeds() -> None:
         pytest.param(step_at(-9, DECADES[1:]), Verdict.UNDECIDED, id="bottom-not-tried"),
         pytest.param(step_at(0.5, DECADES), Verdict.INSIDE, id="one-crossing"),
         pytest.param(
-            [t for r in range(3) for t in step_at(9, DECADES, r)][:-1] + [(2.0, True, 2)],
+            [*three_seeds_at(9)[:-1], (2.0, True, 2)],
             Verdict.TRANSITION,
             id="one-of-three-collapsed-at-the-top",
         ),
@@ -134,7 +140,7 @@ def test_trials_of_one_seed_cannot_pin_the_boundary_of_all_seeds() -> None:
             id="collapsed-healthy-collapsed",
         ),
         pytest.param(
-            [t for r in range(3) for t in step_at(-0.5, DECADES, r)][:-1] + [(2.0, False, 2)],
+            [*three_seeds_at(-0.5)[:-1], (2.0, False, 2)],
             Verdict.INSIDE,
             id="one-lapse-outvoted-at-its-place",
         ),
@@ -145,7 +151,7 @@ def test_verdicts(trials: list[tuple[float, bool, int]], verdict: Verdict) -> No
 
 
 def test_a_healthy_range_puts_nearly_all_mass_above_it() -> None:
-    found = estimate([t for r in range(3) for t in step_at(9, DECADES, r)])
+    found = estimate(three_seeds_at(9))
     assert found.p_above > 0.9
     assert found.transition == (HIGH, HIGH)
 
