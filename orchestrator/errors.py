@@ -1,6 +1,11 @@
 """What can go wrong around a study once it is understood.
 
 OrchestratorError
+├── FolderError             a study's folder cannot be made or written
+├── StudyBusyError          another process runs the study
+├── LedgerError             a ledger is missing or not ours
+│   └── StudyChangedError       it belongs to a study that asks something else
+├── ClusterError            Ray cannot be reached, or is too small
 ├── ReportError             the report cannot be written
 └── TrackingError           MLflow cannot be written, read or reached
     └── TrackingServerError     MLflow's own server cannot be started
@@ -9,6 +14,26 @@ OrchestratorError
 
 class OrchestratorError(Exception):
     """Base of every error of this package; its text is one line for the user."""
+
+
+class FolderError(OrchestratorError):
+    """A study's folder cannot be made or written."""
+
+
+class StudyBusyError(OrchestratorError):
+    """Another process is running the study."""
+
+
+class LedgerError(OrchestratorError):
+    """A ledger is missing, or it is not one that Rankfall wrote."""
+
+
+class StudyChangedError(LedgerError):
+    """A ledger belongs to a study that asks something else than the file does now."""
+
+
+class ClusterError(OrchestratorError):
+    """Ray cannot be reached, or the cluster is too small for what was asked."""
 
 
 class ReportError(OrchestratorError):

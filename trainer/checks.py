@@ -82,7 +82,7 @@ class Evaluation:
                     self.data.train_labels_N,
                     test_MNF[m],
                     self.data.test_labels_N,
-                    k=_NEIGHBOURS,
+                    neighbours=_NEIGHBOURS,
                 )
             )
             if is_finite[m]

@@ -4,6 +4,7 @@ A leaf module: it imports nothing, so that the mathematics below may raise from 
 
 TrainerError
 ├── BatchTooLargeError          the train split has fewer images than one batch
+├── LaneError                   a worker group died under its work
 └── ObjectiveError              an objective cannot be built or evaluated as asked
     ├── MixedStructureError     members of one stack differ in more than scalars
     ├── PrototypeCountError     more class prototypes than the embedding dimension holds
@@ -17,6 +18,10 @@ class TrainerError(Exception):
 
 class BatchTooLargeError(TrainerError):
     """The train split has fewer images than one batch asks for."""
+
+
+class LaneError(TrainerError):
+    """A worker group died under its work; nothing that it had finished is lost."""
 
 
 class ObjectiveError(TrainerError):

@@ -26,10 +26,17 @@ from trainer.stack import Stack
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a cohort stands after ``step`` optimiser steps."""
+    """Where a cohort stands at a check.
+
+    Attributes:
+        step: Optimiser steps done by the members still training.
+        members_alive: How many those are.
+        member_steps_done: Steps summed over all members, those that left included.
+    """
 
     step: int
     members_alive: int
+    member_steps_done: int
 
 
 def train_cohort(
@@ -63,14 +70,16 @@ def train_cohort(
     logbook = Logbook(cohort, evaluation.level)
     logbook.open(stack.members, evaluation.read(stack), evaluation.knn_accuracies(stack))
     streams = _streams(cohort, data)
+    member_steps = 0
     for step in range(1, cohort.train.steps + 1):
+        member_steps += len(stack.members)
         losses_M = stack.step(*_draw(stack, streams, step - 1))
         losses = _drop_diverged(stack, logbook, losses_M.tolist(), step)
         if stack.members and _is_check(cohort, step):
             _check(stack, logbook, evaluation, losses, step)
             _let_go(stack, logbook, evaluation, step, is_last=step == cohort.train.steps)
             if on_check is not None:
-                on_check(Progress(step, len(stack.members)))
+                on_check(Progress(step, len(stack.members), member_steps))
         if not stack.members:
             break
     return logbook.outcomes(time.perf_counter() - started)
@@ -92,9 +101,7 @@ def _streams(cohort: Cohort, data: ImageData) -> dict[int, BatchStream]:
     }
 
 
-def _draw(
-    stack: Stack, streams: Mapping[int, BatchStream], step: int
-) -> tuple[Tensor, Tensor]:
+def _draw(stack: Stack, streams: Mapping[int, BatchStream], step: int) -> tuple[Tensor, Tensor]:
     """Draw one batch per replicate and hand each member its own: (M, V, B, F) and (M, B)."""
     seeds = [member.seed for member in stack.members]
     batches = {seed: streams[seed].batch_at(step) for seed in dict.fromkeys(seeds)}

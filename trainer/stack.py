@@ -114,17 +114,16 @@ class Stack:
         features = self._model.encode(
             self.parameters, self._running, views_MVBF.flatten(1, 2), training=True
         )
-        projections = self._model.project(
+        projections_MND = self._model.project(
             self.parameters, self._running, features, training=True
-        ).unflatten(1, (2, -1))
+        )
+        x_MBD, y_MBD = projections_MND.chunk(2, dim=1)
         labels_MB = self._labels_N[indices_MB]
         labelled_MB = self._masks_MN.gather(1, indices_MB)
         losses, start = [], 0
         for group in self._groups:
             rows = slice(start, start + group.size)
-            batch = ObjectiveBatch(
-                projections[rows, 0], projections[rows, 1], labels_MB[rows], labelled_MB[rows]
-            )
+            batch = ObjectiveBatch(x_MBD[rows], y_MBD[rows], labels_MB[rows], labelled_MB[rows])
             losses.append(group.objective(group.parameters, batch))
             start += group.size
         return torch.cat(losses)

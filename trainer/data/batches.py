@@ -70,7 +70,7 @@ def draw_label_mask(labels_N: Tensor, fraction: float, seed: int) -> Tensor:
     order_N = torch.randperm(len(labels_N), generator=generator_for(seed, "label-subset"))
     shuffled_N = labels_N.cpu()[order_N]
     mask_N = torch.zeros(len(labels_N), dtype=torch.bool)
-    for label in shuffled_N.unique():
+    for label in sorted(set(shuffled_N.tolist())):
         members = order_N[shuffled_N == label]
         mask_N[members[: _ceil(fraction * len(members))]] = True
     return mask_N.to(labels_N.device)

@@ -9,6 +9,7 @@ Shape legend: M = members, N = samples (both views stacked), F = features, D = e
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -87,16 +88,26 @@ class StackedMlp:
         generator = generator_for(seed, "weights")
         for layer in (*self.encoder, *self.head):
             bound = 1 / math.sqrt(layer.fan_in)
-            for part, shape in (("weight", (layer.fan_in, layer.fan_out)), ("bias", (1, layer.fan_out))):
+            for part, shape in (
+                ("weight", (layer.fan_in, layer.fan_out)),
+                ("bias", (1, layer.fan_out)),
+            ):
                 uniform = torch.rand(shape, generator=generator, dtype=torch.float64)
                 parameters[f"{layer.name}.{part}"] = (2 * uniform - 1) * bound
             if layer.is_hidden and self.norm != "none":
                 parameters[f"{layer.name}.gain"] = torch.ones(1, layer.fan_out, dtype=torch.float64)
-                parameters[f"{layer.name}.shift"] = torch.zeros(1, layer.fan_out, dtype=torch.float64)
+                parameters[f"{layer.name}.shift"] = torch.zeros(
+                    1, layer.fan_out, dtype=torch.float64
+                )
         return parameters
 
     def _through(
-        self, layers: tuple[Layer, ...], parameters: Tensors, running: Tensors, x_MNF: Tensor, training: bool
+        self,
+        layers: tuple[Layer, ...],
+        parameters: Tensors,
+        running: Tensors,
+        x_MNF: Tensor,
+        training: bool,
     ) -> Tensor:
         for layer in layers:
             name = layer.name
@@ -123,7 +134,7 @@ class StackedMlp:
 
 
 def _chain(prefix: str, widths: Sequence[int], *, last_is_hidden: bool) -> tuple[Layer, ...]:
-    pairs = list(zip(widths, widths[1:], strict=False))
+    pairs = list(pairwise(widths))
     return tuple(
         Layer(f"{prefix}.{i}", fan_in, fan_out, last_is_hidden or i < len(pairs) - 1)
         for i, (fan_in, fan_out) in enumerate(pairs)

@@ -1,0 +1,84 @@
+"""Groups proposals into cohorts, and cuts cohorts into packs for the workers.
+
+Members share a cohort when they differ in nothing but learning rate, objective and replicate.
+How trials are grouped and cut changes the speed, never an outcome (a parity test holds this).
+"""
+
+import hashlib
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+
+from orchestrator.ledger import replicate_seed
+from orchestrator.planners.protocol import Proposal
+from search_spaces.study import Study
+from trainer.cohort import Cohort, Member
+from trainer.seeds import derive_seed
+from trainer.settings import TrialSettings
+from trainer.stack import pack_order
+
+_COHORT_MEMBERS = 256
+"""Bounds how much one failed Tune trial has to repeat."""
+
+
+def group_cohorts(study: Study, proposals: Sequence[Proposal]) -> list[Cohort]:
+    """Return cohorts that cover the proposals, in a deterministic order.
+
+    Args:
+        study: Gives the settings and the seeds.
+        proposals: Trials to run; their order is irrelevant.
+    """
+    groups: dict[str, list[tuple[TrialSettings, Member]]] = defaultdict(list)
+    for proposal in sorted(proposals, key=lambda p: p.key):
+        settings = study.settings_at(proposal.point)
+        groups[_shared(settings)].append((settings, _member(study, proposal, settings)))
+    return [
+        _cohort(group[start : start + _COHORT_MEMBERS])
+        for group in groups.values()
+        for start in range(0, len(group), _COHORT_MEMBERS)
+    ]
+
+
+def cut_packs(cohort: Cohort, members_per_pack: int) -> list[Cohort]:
+    """Cut a cohort into packs of neighbours: one replicate and one objective where possible."""
+    members = sorted(cohort.members, key=lambda m: (m.seed, *pack_order(m)))
+    return [
+        cohort.model_copy(
+            update={
+                "cohort_id": f"{cohort.cohort_id}-{start // members_per_pack:03d}",
+                "members": tuple(members[start : start + members_per_pack]),
+            }
+        )
+        for start in range(0, len(members), members_per_pack)
+    ]
+
+
+def _shared(settings: TrialSettings) -> str:
+    return settings.model_dump_json(include={"data", "model", "train", "collapse"})
+
+
+def _member(study: Study, proposal: Proposal, settings: TrialSettings) -> Member:
+    # Drawn per trial, so that no packing and no order changes who is audited.
+    draw = random.Random(derive_seed(study.name, study.seed, "audit", proposal.key)).random()
+    return Member(
+        trial=proposal.key,
+        replicate=proposal.replicate,
+        seed=replicate_seed(study, proposal.replicate),
+        lr=settings.lr,
+        objective=settings.objective,
+        audited=draw < settings.collapse.audit,
+    )
+
+
+def _cohort(group: Sequence[tuple[TrialSettings, Member]]) -> Cohort:
+    settings = group[0][0]
+    members = tuple(member for _, member in group)
+    content = _shared(settings) + "".join(member.trial for member in members)
+    return Cohort(
+        cohort_id=hashlib.sha256(content.encode()).hexdigest()[:12],
+        data=settings.data,
+        model=settings.model,
+        train=settings.train,
+        collapse=settings.collapse,
+        members=members,
+    )

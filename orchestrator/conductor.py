@@ -1,0 +1,138 @@
+"""Keeps planner, ledger and lanes in step: what to train next, what became of it.
+
+Rounds are a barrier: the planner is asked again when all of a round is told. So what it asks
+depends on outcomes alone, never on which cohort finished first, and a resumed study asks what
+the uninterrupted one would have asked. Knows no Ray: tests drive it with a plain loop.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from orchestrator.cohorts import group_cohorts
+from orchestrator.ledger import Ledger
+from orchestrator.planners.factory import build_planner
+from orchestrator.planners.protocol import Finding, Planner, Proposal
+from orchestrator.record import TrialState
+from search_spaces.study import Study
+from trainer.cohort import Cohort, Outcome
+from trainer.collapse.regime import Regime
+from trainer.outbox import Outbox
+
+ATTEMPTS = 3
+"""How often a trial is tried within one sweep before it counts as missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a study is. ``trials_asked`` counts the rounds so far, not the budget."""
+
+    trials_finished: int
+    trials_missing: int
+    trials_asked: int
+    trials_budget: int
+    round_number: int
+
+
+class Conductor:
+    """Deals out the cohorts of each round and takes in their outcomes."""
+
+    def __init__(
+        self, ledger: Ledger, outbox: Outbox, on_told: Callable[[], None] = lambda: None
+    ) -> None:
+        self._ledger = ledger
+        self._outbox = outbox
+        self._on_told = on_told
+        self._study = ledger.study
+        self._planner = build_planner(self._study)
+        self._by_key = {p.key: p for round_ in ledger.rounds for p in round_}
+        self._attempts: dict[str, int] = {}
+        self._open: dict[str, Proposal] = {}
+        self._queue: list[Cohort] = []
+        self.is_finished = False
+        self._resume()
+
+    def next_cohort(self) -> Cohort | None:
+        """Return a cohort to train, or None while others are at work or all is finished."""
+        return self._queue.pop(0) if self._queue else None
+
+    def take(self, outcomes: Sequence[Outcome]) -> None:
+        """Take in outcomes, which are on disk already: tell the ledger, then go on."""
+        for outcome in outcomes:
+            if outcome.trial in self._by_key:
+                self._ledger.tell(outcome)
+            self._open.pop(outcome.trial, None)
+        self._on_told()
+        self._advance()
+
+    def fail(self, members: Sequence[str], failure: str) -> None:
+        """Take in trials that could not be trained: again, or missing after three attempts."""
+        again = []
+        for key in [key for key in members if key in self._open]:
+            self._attempts[key] = self._attempts.get(key, 0) + 1
+            if self._attempts[key] < ATTEMPTS:
+                again.append(self._open[key])
+            else:
+                self._ledger.tell_missing(key, failure)
+                self._open.pop(key)
+        self._queue += group_cohorts(self._study, again)
+        self._on_told()
+        self._advance()
+
+    def standing(self) -> Standing:
+        """Return how far the study is."""
+        states = [record.state for record in self._ledger.records()]
+        return Standing(
+            trials_finished=states.count(TrialState.FINISHED),
+            trials_missing=states.count(TrialState.MISSING),
+            trials_asked=len(states),
+            trials_budget=self._study.budget.trials,
+            round_number=len(self._ledger.rounds),
+        )
+
+    def _resume(self) -> None:
+        """Take in what a killed sweep left on disk, then open what it had not finished."""
+        for outcome in self._outbox.waiting():
+            if outcome.trial in self._by_key:
+                self._ledger.tell(outcome)
+        self._outbox.clear()
+        self._start(
+            [r.proposal for r in self._ledger.records() if r.state is not TrialState.FINISHED]
+        )
+        self._advance()
+
+    def _start(self, proposals: Sequence[Proposal]) -> None:
+        self._open = {proposal.key: proposal for proposal in proposals}
+        self._queue = group_cohorts(self._study, proposals)
+
+    def _advance(self) -> None:
+        if self._open or self.is_finished:
+            return
+        _tell_planner(self._planner, self._ledger)
+        proposals = self._planner.ask()
+        if not proposals:
+            self.is_finished = True
+            self._outbox.clear()
+            return
+        self._ledger.add_round(proposals)
+        self._by_key |= {proposal.key: proposal for proposal in proposals}
+        self._start(proposals)
+
+
+def _tell_planner(planner: Planner, ledger: Ledger) -> None:
+    """Tell the planner all that is known; what it knows already changes nothing."""
+    for record in ledger.records():
+        if record.outcome is not None:
+            planner.tell(record.proposal, _finding(ledger.study, record.outcome))
+        elif record.state is TrialState.MISSING:
+            planner.tell_missing(record.proposal)
+
+
+def _finding(study: Study, outcome: Outcome) -> Finding:
+    metric = None if study.optimise is None else study.optimise.metric
+    return Finding(
+        score=outcome.score,
+        is_collapsed=outcome.is_collapsed,
+        is_diverged=outcome.regime is Regime.DIVERGED,
+        utility=None if metric is None else outcome.measures.get(metric),
+        steps=outcome.steps_done,
+    )

@@ -1,0 +1,212 @@
+"""The ledger: an Optuna study that holds what was asked and what became of it.
+
+A round of proposals is one journal entry, and so is a finished trial with its outcome: there
+is no moment in which a trial is half told, and nothing is ever left RUNNING. What was asked and
+not told is what a resumed sweep trains. Optuna's own tools open the file.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import TrialState as OptunaState
+from optuna.trial import create_trial
+
+from orchestrator.errors import LedgerError, StudyChangedError
+from orchestrator.journal import open_journal
+from orchestrator.planners.protocol import Proposal
+from orchestrator.record import TrialRecord, TrialState
+from search_spaces.axis import Axis, RangeAxis
+from search_spaces.load import parse_study
+from search_spaces.point import Point
+from search_spaces.study import Study
+from trainer.cohort import Outcome
+from trainer.seeds import derive_seed
+
+_ROUND = "round:"
+
+
+class Ledger:
+    """What one study asked and learned. One process writes; any may read."""
+
+    def __init__(self, study: Study, optuna_study: optuna.Study) -> None:
+        self.study = study
+        self._optuna = optuna_study
+        self._rounds: list[list[Proposal]] = _read_rounds(optuna_study)
+        self._asked_at: list[datetime] = _read_round_times(optuna_study)
+        self._told: dict[str, optuna.trial.FrozenTrial] = {
+            trial.user_attrs["key"]: trial for trial in optuna_study.get_trials(deepcopy=False)
+        }
+
+    @classmethod
+    def open(cls, path: Path, study: Study) -> "Ledger":
+        """Open the ledger of ``study``, or start it where there is none.
+
+        Raises:
+            StudyChangedError: If the ledger belongs to a study that asks something else.
+            LedgerError: If the file is not a Rankfall ledger.
+        """
+        optuna_study = optuna.create_study(
+            storage=open_journal(path), study_name=study.name, load_if_exists=True
+        )
+        found = optuna_study.user_attrs.get("digest")
+        if found is None and optuna_study.get_trials(deepcopy=False):
+            raise LedgerError(f"{path}: holds an Optuna study that Rankfall did not write")
+        if found not in (None, study.digest):
+            raise StudyChangedError(
+                f"{path}: belongs to study {study.name} {found}, but the file now describes "
+                f"{study.digest}: give the changed study a new name, or choose another folder "
+                "with --results (only the budget of a running study may change)"
+            )
+        for name, value in _description(study).items():
+            if optuna_study.user_attrs.get(name) != value:
+                optuna_study.set_user_attr(name, value)
+        return cls(study, optuna_study)
+
+    @classmethod
+    def load(cls, path: Path) -> "Ledger":
+        """Open an existing ledger together with the study that it holds, to read it.
+
+        Raises:
+            LedgerError: If there is none or it is not a Rankfall ledger.
+        """
+        if not path.is_file():
+            raise LedgerError(f"{path}: there is no ledger here; 'rankfall run' makes one")
+        storage = open_journal(path)
+        names = optuna.get_all_study_names(storage)
+        if len(names) != 1:
+            raise LedgerError(f"{path}: expected the ledger of one study, got {len(names)}")
+        optuna_study = optuna.load_study(study_name=names[0], storage=storage)
+        attributes = optuna_study.user_attrs
+        if "source_text" not in attributes:
+            raise LedgerError(f"{path}: holds an Optuna study that Rankfall did not write")
+        study = parse_study(attributes["source_text"], str(path), attributes["overrides"])
+        return cls(study, optuna_study)
+
+    def add_round(self, proposals: Sequence[Proposal]) -> None:
+        """Write down a round before any of it is trained, as one entry."""
+        now = datetime.now(UTC)
+        entry = {
+            "asked_at": now.isoformat(),
+            "trials": [[dict(p.point.coordinates), p.replicate] for p in proposals],
+        }
+        self._optuna.set_user_attr(f"{_ROUND}{len(self._rounds):06d}", entry)
+        self._rounds.append(list(proposals))
+        self._asked_at.append(now)
+
+    def tell(self, outcome: Outcome) -> None:
+        """Write down the outcome of a trial that was asked; telling it again changes nothing."""
+        told = self._told.get(outcome.trial)
+        if told is None or told.state is not OptunaState.COMPLETE:
+            content = {"outcome": outcome.model_dump(mode="json")}
+            self._add(outcome.trial, OptunaState.COMPLETE, outcome.score, content)
+
+    def tell_missing(self, key: str, failure: str) -> None:
+        """Write down that a trial's attempts failed; a later outcome replaces this."""
+        if key not in self._told:
+            self._add(key, OptunaState.FAIL, None, {"failure": failure})
+
+    def records(self) -> list[TrialRecord]:
+        """Return every trial, in the order in which they were asked."""
+        asked = [(index, p) for index, round_ in enumerate(self._rounds) for p in round_]
+        return [self._record(number, *entry) for number, entry in enumerate(asked)]
+
+    @property
+    def rounds(self) -> list[list[Proposal]]:
+        """The planner's rounds so far, oldest first."""
+        return [list(round_) for round_ in self._rounds]
+
+    def _add(
+        self, key: str, state: OptunaState, value: float | None, content: dict[str, Any]
+    ) -> None:
+        index, proposal = next(
+            (index, p) for index, round_ in enumerate(self._rounds) for p in round_ if p.key == key
+        )
+        trial = create_trial(
+            state=state,
+            value=value,
+            params=dict(proposal.point.coordinates) | {"replicate": proposal.replicate},
+            distributions=_distributions(self.study, proposal.point),
+            user_attrs={"key": key, **content},
+        )
+        trial.datetime_start = self._asked_at[index].astimezone().replace(tzinfo=None)
+        self._optuna.add_trial(trial)
+        self._told[key] = trial
+
+    def _record(self, number: int, round_number: int, proposal: Proposal) -> TrialRecord:
+        told = self._told.get(proposal.key)
+        attributes = {} if told is None else told.user_attrs
+        outcome = attributes.get("outcome")
+        return TrialRecord(
+            number=number,
+            round_number=round_number,
+            proposal=proposal,
+            settings=self.study.settings_at(proposal.point),
+            seed=replicate_seed(self.study, proposal.replicate),
+            state=_state(told),
+            outcome=None if outcome is None else Outcome.model_validate(outcome),
+            failure=attributes.get("failure"),
+            asked_at=self._asked_at[round_number],
+            told_at=_utc(told.datetime_complete) if told else None,
+        )
+
+
+def replicate_seed(study: Study, replicate: int) -> int:
+    """Return the seed that all trials of one replicate share, whatever their point."""
+    return derive_seed(study.name, study.seed, "replicate", replicate)
+
+
+def _description(study: Study) -> dict[str, Any]:
+    return {
+        "digest": study.digest,
+        "source_text": study.source_text,
+        "overrides": list(study.overrides),
+    }
+
+
+def _read_rounds(optuna_study: optuna.Study) -> list[list[Proposal]]:
+    return [
+        [Proposal(Point.of(point), replicate) for point, replicate in entry["trials"]]
+        for entry in _round_entries(optuna_study)
+    ]
+
+
+def _read_round_times(optuna_study: optuna.Study) -> list[datetime]:
+    return [datetime.fromisoformat(e["asked_at"]) for e in _round_entries(optuna_study)]
+
+
+def _round_entries(optuna_study: optuna.Study) -> list[dict[str, Any]]:
+    attributes = optuna_study.user_attrs
+    return [attributes[name] for name in sorted(attributes) if name.startswith(_ROUND)]
+
+
+def _distributions(study: Study, point: Point) -> dict[str, BaseDistribution]:
+    coordinates = dict(point.coordinates)
+    distributions = {a.path: _distribution(a) for a in study.axes if a.path in coordinates}
+    return distributions | {"replicate": IntDistribution(0, max(study.replicates - 1, 0))}
+
+
+def _distribution(axis: Axis) -> BaseDistribution:
+    if isinstance(axis, RangeAxis):
+        return FloatDistribution(axis.low, axis.high, log=axis.log)
+    return CategoricalDistribution(axis.values)
+
+
+def _state(told: optuna.trial.FrozenTrial | None) -> TrialState:
+    if told is None:
+        return TrialState.PENDING
+    is_complete = told.state is OptunaState.COMPLETE
+    return TrialState.FINISHED if is_complete else TrialState.MISSING
+
+
+def _utc(local: datetime | None) -> datetime | None:
+    # Optuna keeps naive local times.
+    return None if local is None else local.astimezone(UTC)

@@ -1,0 +1,311 @@
+"""Ray Tune's side: a Tune trial is one cohort, run by a Trainable that keeps its lane warm.
+
+Tune asks :class:`CohortSearch` for the next cohort and runs it on :class:`LaneTrainable`, an
+actor that is reused from cohort to cohort (``reuse_actors=True``) and holds a lane of workers.
+Tune's own experiment state is scratch: the ledger is the truth and Tune is never restored.
+"""
+
+import logging
+import os
+import secrets
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.search import Searcher
+
+from orchestrator.cohorts import cut_packs
+from orchestrator.conductor import Conductor
+from orchestrator.errors import ClusterError
+from orchestrator.folder import StudyFolder
+from trainer.cohort import Cohort, Outcome
+from trainer.lane import (
+    CPUS_PER_WORKER,
+    Lane,
+    LaneSettings,
+    PackDone,
+    PackFailed,
+    PackProgress,
+)
+
+DRIVER_CPUS = 0.1
+"""A lane's driver needs a share of a CPU: Tune refuses 0."""
+
+_POLL_SECONDS = 0.5
+_COHORT = "cohort"
+_QUIET = (
+    "ray.tune",
+    "ray.train",
+    "ray.util.placement_group",
+    "ray._private.worker",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LanePlan:
+    """How the cluster is used: one lane of ``workers`` processes.
+
+    ``pack_members``: how many members one worker trains at once.
+    """
+
+    workers: int
+    use_gpu: bool
+    pack_members: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaneProgress:
+    """What a running cohort reports between its start and its end."""
+
+    cohort_id: str
+    member_steps_done: int
+    packs_done: int
+    packs: int
+
+
+class LaneTrainable(tune.Trainable):
+    """Runs cohorts, one Tune trial each, on a lane that outlives them."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Start the lane and its first cohort."""
+        settings = LaneSettings(
+            workers=config["workers"],
+            use_gpu=config["use_gpu"],
+            outbox=Path(config["outbox"]),
+            scratch=Path(config["scratch"]),
+        )
+        self._lane = Lane(settings, name=f"lane-{uuid.uuid4().hex[:8]}")
+        self._begin(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next cohort on the same lane."""
+        self._begin(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Wait for news of the cohort and report it; the last report carries the outcomes."""
+        for message in self._lane.poll(_POLL_SECONDS):
+            match message:
+                case PackProgress(pack_id, progress):
+                    self._steps[pack_id] = progress.member_steps_done
+                case PackDone(pack_id, outcomes):
+                    self._waiting.discard(pack_id)
+                    self._steps[pack_id] = sum(outcome.steps_done for outcome in outcomes)
+                    self._outcomes += [outcome.model_dump_json() for outcome in outcomes]
+                case PackFailed(pack_id, error):
+                    self._waiting.discard(pack_id)
+                    self._errors.append(error)
+        return {
+            "done": not self._waiting,
+            "cohort_id": self._cohort.cohort_id,
+            "member_steps_done": sum(self._steps.values()),
+            "packs_done": self._packs - len(self._waiting),
+            "packs": self._packs,
+            "outcomes": self._take_outcomes(),
+            "errors": list(self._errors),
+        }
+
+    def cleanup(self) -> None:
+        """End the lane when the sweep ends."""
+        self._lane.stop()
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing to save: finished packs are in the outbox, the ledger does the rest."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing to load, see :meth:`save_checkpoint`."""
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        self._cohort = Cohort.model_validate_json(config[_COHORT])
+        packs = cut_packs(self._cohort, config["pack_members"])
+        self._waiting = {pack.cohort_id for pack in packs}
+        self._packs = len(packs)
+        self._steps: dict[str, int] = {}
+        self._outcomes: list[str] = []
+        self._errors: list[str] = []
+        self._lane.submit(packs)
+
+    def _take_outcomes(self) -> list[str]:
+        """Return what finished since the last report, so that no outcome waits for the rest."""
+        taken, self._outcomes = self._outcomes, []
+        return taken
+
+
+class CohortSearch(Searcher):
+    """Hands the conductor's cohorts to Tune and Tune's results to the conductor."""
+
+    def __init__(
+        self,
+        conductor: Conductor,
+        fixed: dict[str, Any],
+        on_progress: Callable[[LaneProgress], None],
+    ) -> None:
+        super().__init__()
+        self._conductor = conductor
+        self._fixed = fixed
+        self._on_progress = on_progress
+        self._running: dict[str, Cohort] = {}
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return the next cohort as a Tune config; None while others are at work."""
+        cohort = self._conductor.next_cohort()
+        if cohort is None:
+            # Ray types FINISHED, a string, out of what suggest may return.
+            return Searcher.FINISHED if self._conductor.is_finished else None
+        self._running[trial_id] = cohort
+        return {**self._fixed, _COHORT: cohort.model_dump_json(by_alias=True)}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Take in the outcomes of finished packs and pass on the progress."""
+        self._take(result)
+        self._on_progress(
+            LaneProgress(
+                cohort_id=result["cohort_id"],
+                member_steps_done=result["member_steps_done"],
+                packs_done=result["packs_done"],
+                packs=result["packs"],
+            )
+        )
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Take in the rest; what has no outcome by now has failed and is tried again."""
+        cohort = self._running.pop(trial_id)
+        errors = ["the lane died: see Ray's log"] if error else []
+        if result is not None:
+            self._take(result)
+            errors = errors or result["errors"]
+        failure = errors[0] if errors else "the cohort ended without an outcome"
+        self._conductor.fail([member.trial for member in cohort.members], failure)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: Tune is never restored."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: Tune is never restored."""
+
+    def _take(self, result: dict[str, Any]) -> None:
+        outcomes = [Outcome.model_validate_json(text) for text in result["outcomes"]]
+        if outcomes:
+            self._conductor.take(outcomes)
+
+
+def run_cohorts(
+    conductor: Conductor,
+    plan: LanePlan,
+    folder: StudyFolder,
+    on_progress: Callable[[LaneProgress], None],
+) -> None:
+    """Run the conductor's cohorts on one lane until it has no more.
+
+    Call inside :func:`connected`. What fails is counted by the conductor, not raised:
+    ``Tuner.fit`` does not raise either when trials fail.
+    """
+    fixed = {
+        "workers": plan.workers,
+        "use_gpu": plan.use_gpu,
+        "pack_members": plan.pack_members,
+        "outbox": str(folder.outbox),
+        "scratch": str(folder.scratch / "train"),
+    }
+    tuner = tune.Tuner(
+        tune.with_resources(LaneTrainable, {"CPU": DRIVER_CPUS}),
+        tune_config=tune.TuneConfig(
+            search_alg=CohortSearch(conductor, fixed, on_progress),
+            num_samples=-1,
+            max_concurrent_trials=1,
+            reuse_actors=True,
+            trial_name_creator=_short_name,
+            trial_dirname_creator=_short_name,
+        ),
+        run_config=tune.RunConfig(
+            name="tune", storage_path=str(folder.scratch), verbose=0, callbacks=[]
+        ),
+    )
+    tuner.fit()
+
+
+def plan_lanes(workers: int | None, pack_members: int) -> LanePlan:
+    """Size the lane from what the connected cluster has.
+
+    Args:
+        workers: As asked by the user; None takes one per GPU, or one per CPU where there is none.
+        pack_members: Members one worker trains at once.
+
+    Raises:
+        ClusterError: If the cluster cannot hold that many workers, with the arithmetic.
+    """
+    have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    cpus, gpus = have.get("CPU", 0.0), int(have.get("GPU", 0))
+    fitting = int((cpus - DRIVER_CPUS) / CPUS_PER_WORKER)
+    if gpus:
+        fitting = min(fitting, gpus)
+    wanted = workers or min(fitting, int(gpus or cpus))
+    if not 1 <= wanted <= fitting:
+        raise ClusterError(
+            f"{max(wanted, 1)} workers need {max(wanted, 1) * CPUS_PER_WORKER + DRIVER_CPUS:.1f} "
+            f"CPUs ({CPUS_PER_WORKER} each and {DRIVER_CPUS} for the driver)"
+            f"{f' and {wanted} GPUs' if gpus else ''}, but the cluster has {cpus:g} CPUs"
+            f"{f' and {gpus} GPUs' if gpus else ''}: ask for at most {fitting} with --workers"
+        )
+    return LanePlan(workers=wanted, use_gpu=gpus > 0, pack_members=pack_members)
+
+
+@contextmanager
+def connected() -> Iterator[None]:
+    """Hold a connection to the cluster at ``RAY_ADDRESS``, or a local Ray of our own.
+
+    A Ray that somebody else runs on this machine is never joined by accident.
+
+    Raises:
+        ClusterError: If the cluster at ``RAY_ADDRESS`` cannot be reached.
+    """
+    _keep_quiet()
+    address = os.environ.get("RAY_ADDRESS")
+    with tempfile.TemporaryDirectory(prefix="rankfall-") as token_folder:
+        if address is None:
+            _use_own_token(Path(token_folder))
+        try:
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise ClusterError(
+                f"no Ray cluster can be reached at {address or 'this machine'}: "
+                f"{str(error).strip().splitlines()[0]}; check RAY_ADDRESS and the token, or "
+                "unset RAY_ADDRESS to use this machine"
+            ) from error
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _use_own_token(folder: Path) -> None:
+    """Protect our throw-away cluster by a token of its own, unless the user set one up."""
+    if any(name.startswith("RAY_AUTH_") for name in os.environ):
+        return
+    path = folder / "token"
+    path.touch(mode=0o600)
+    path.write_text(secrets.token_hex(32))
+    os.environ["RAY_AUTH_MODE"] = "token"
+    os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
+
+
+def _keep_quiet() -> None:
+    """Leave the terminal to the progress display, and Ctrl-C to us."""
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _short_name(trial: Any) -> str:
+    return f"cohort-{trial.trial_id}"
