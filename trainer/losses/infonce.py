@@ -10,12 +10,17 @@ Shape legend: M = members (any leading dims), B = pairs, D = embedding dim, N = 
 import torch
 from torch import Tensor
 
+from trainer.losses.exponent import choose_per_member, exp_is_safe
+from trainer.losses.fused import cross_log_sums
 from trainer.losses.pairs import (
     Scalar,
     as_member_scalar,
     check_pairs,
     check_temperature,
+    member_shape,
     promote_half,
+    stack_embeddings,
+    stack_scalar,
 )
 
 
@@ -43,7 +48,14 @@ def infonce(x_MBD: Tensor, y_MBD: Tensor, temperature: Scalar) -> Tensor:
         van den Oord et al. 2018, arXiv:1807.03748 (InfoNCE); Radford et al. 2021,
         arXiv:2103.00020, fig. 3 (symmetric form).
     """
-    return infonce_plain(x_MBD, y_MBD, temperature)
+    check_pairs(x_MBD, y_MBD)
+    check_temperature(temperature)
+    members = member_shape(x_MBD, temperature)
+    x_MBD, y_MBD = stack_embeddings(x_MBD, members), stack_embeddings(y_MBD, members)
+    tau_M = stack_scalar(temperature, members, like=x_MBD)
+    is_safe_M = exp_is_safe(1 / tau_M.detach(), terms=x_MBD.shape[-2])
+    losses_M = choose_per_member(is_safe_M, infonce_fused, infonce_plain, x_MBD, y_MBD, tau_M)
+    return losses_M.reshape(members)
 
 
 def nt_xent(x_MBD: Tensor, y_MBD: Tensor, temperature: Scalar) -> Tensor:
@@ -75,6 +87,11 @@ def infonce_plain(x_MBD: Tensor, y_MBD: Tensor, temperature: Scalar) -> Tensor:
     """Reference form of :func:`infonce`: the formula, differentiated by autograd."""
     logits_MBB = similarity_logits(x_MBD, y_MBD, temperature)
     return one_way_infonce(logits_MBB) + one_way_infonce(logits_MBB.mT)
+
+
+def infonce_fused(x_MBD: Tensor, y_MBD: Tensor, tau_M: Tensor) -> Tensor:
+    rows_MB, columns_MB, positives_MB = cross_log_sums(x_MBD, y_MBD, 1 / tau_M)
+    return (rows_MB + columns_MB - 2 * positives_MB).mean(dim=-1)
 
 
 def nt_xent_plain(x_MBD: Tensor, y_MBD: Tensor, temperature: Scalar) -> Tensor:

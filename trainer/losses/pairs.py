@@ -21,9 +21,9 @@ def check_pairs(x_MBD: Tensor, y_MBD: Tensor) -> None:
         PairShapeError: If the shapes differ, a row dimension is missing, the batch is empty, or
             the entries are not floating-point.
     """
-    if x_MBD.shape != y_MBD.shape or x_MBD.ndim < 2 or x_MBD.shape[-2] == 0:
+    if x_MBD.shape != y_MBD.shape or x_MBD.ndim < 2 or x_MBD.numel() == 0:
         raise PairShapeError(
-            "x_MBD and y_MBD must be equally shaped [..., B, D] batches with B >= 1, got "
+            "x_MBD and y_MBD must be equally shaped, non-empty [..., B, D] batches, got "
             f"{tuple(x_MBD.shape)} and {tuple(y_MBD.shape)}"
         )
     if not (x_MBD.is_floating_point() and y_MBD.is_floating_point()):
@@ -56,3 +56,20 @@ def check_temperature(temperature: Scalar) -> None:
     """
     if not isinstance(temperature, Tensor) and not temperature > 0:
         raise ValueError(f"temperature must be positive, got {temperature}")
+
+
+def member_shape(x_MBD: Tensor, *scalars: Scalar) -> torch.Size:
+    """Return the leading dims of a call, embeddings and scalars broadcast against each other."""
+    shapes = [scalar.shape for scalar in scalars if isinstance(scalar, Tensor)]
+    return torch.Size(torch.broadcast_shapes(x_MBD.shape[:-2], *shapes))  # type: ignore[no-untyped-call]
+
+
+def stack_embeddings(embeddings_MBD: Tensor, members: torch.Size) -> Tensor:
+    """Return embeddings with exactly one leading dim, in at least float32."""
+    rows_BD = embeddings_MBD.shape[-2:]
+    return promote_half(embeddings_MBD).expand(*members, *rows_BD).reshape(-1, *rows_BD)
+
+
+def stack_scalar(value: Scalar, members: torch.Size, like: Tensor) -> Tensor:
+    """Return a scalar setting as one number per member, shape [M], in ``like``'s dtype."""
+    return as_member_scalar(value, like).expand(members).reshape(-1)

@@ -144,7 +144,7 @@ def test_one_batch_broadcasts_over_many_temperatures(objective: Objective) -> No
 def test_mismatched_or_empty_batches_are_refused(
     objective: Objective, x_shape: tuple[int, ...], y_shape: tuple[int, ...]
 ) -> None:
-    with pytest.raises(PairShapeError, match=r"equally shaped \[\.\.\., B, D\] batches"):
+    with pytest.raises(PairShapeError, match="equally shaped, non-empty"):
         objective(torch.zeros(x_shape), torch.zeros(y_shape), 0.1)
 
 
