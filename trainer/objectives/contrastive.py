@@ -5,6 +5,7 @@ Shape legend: M = members, B = pairs, D = embedding dim.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, assert_never
 
 from torch import Tensor
@@ -19,7 +20,12 @@ from trainer.objective_settings import (
     NTXentSettings,
 )
 from trainer.objectives.protocol import ObjectiveBatch, ObjectiveContext
-from trainer.objectives.stack import MemberStack, member_scalars, unit_views
+from trainer.objectives.stack import (
+    MemberStack,
+    apply_in_cache,
+    member_scalars,
+    unit_views,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +66,8 @@ class CL(MemberStack):
             NoNegativeError: If the batch is a single pair.
         """
         del parameters
-        return cl(
-            *unit_views(batch),
-            self.temperature_M,
-            positive_in_denominator=self.positive_in_denominator,
-        )
+        loss = partial(cl, positive_in_denominator=self.positive_in_denominator)
+        return apply_in_cache(loss, *unit_views(batch), self.temperature_M)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +87,10 @@ class DCL(MemberStack):
         del parameters
         match self.weighting:
             case "none":
-                return dcl(*unit_views(batch), self.temperature_M)
+                return apply_in_cache(dcl, *unit_views(batch), self.temperature_M)
             case "von_mises_fisher":
-                return dclw(*unit_views(batch), self.temperature_M, self.sigma_M)
+                scalars = self.temperature_M, self.sigma_M
+                return apply_in_cache(dclw, *unit_views(batch), *scalars)
             case _:
                 assert_never(self.weighting)
 

@@ -13,6 +13,9 @@ from torch import Tensor
 from trainer.losses.rows import normalize_rows, pad_columns
 from trainer.objectives.protocol import ObjectiveBatch, ObjectiveContext
 
+SMALLEST_BATCH_TAKEN_ALONE = 128
+"""Pairs from which on a member's 2B x 2B buffers fill the cache of a core by themselves."""
+
 
 @dataclass(frozen=True, slots=True)
 class MemberStack:
@@ -54,3 +57,24 @@ def constant_dtype(context: ObjectiveContext) -> torch.dtype:
 def unit_views(batch: ObjectiveBatch) -> tuple[Tensor, Tensor]:
     """Return both views L2-normalised, D padded with zero columns to a multiple of 16."""
     return normalize_rows(pad_columns(batch.x_MBD)), normalize_rows(pad_columns(batch.y_MBD))
+
+
+def apply_in_cache(loss: Callable[..., Tensor], x_MBD: Tensor, *others_M: Tensor) -> Tensor:
+    """Return ``loss`` of the whole stack, taken member by member where that is faster.
+
+    For losses that pass over 2B x 2B buffers several times: on CPU one member's buffers stay in
+    cache, those of the stack do not (at B = 256, 2 to 3 times the time). The size of one member
+    decides, never the number of members, so that a member's bits do not depend on the others.
+
+    Args:
+        loss: Loss over leading member dimensions.
+        x_MBD: Its first argument, shape (M, B, D).
+        others_M: Its other arguments, each with a leading member dimension.
+
+    Returns:
+        Losses, shape (M,).
+    """
+    if x_MBD.device.type != "cpu" or x_MBD.shape[1] < SMALLEST_BATCH_TAKEN_ALONE:
+        return loss(x_MBD, *others_M)
+    members = zip(x_MBD.unbind(0), *(other.unbind(0) for other in others_M), strict=True)
+    return torch.stack([loss(*member) for member in members])

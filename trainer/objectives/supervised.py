@@ -6,6 +6,7 @@ Shape legend: M = members, B = pairs, D = embedding dim, K = classes.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, assert_never
 
 import torch
@@ -25,6 +26,7 @@ from trainer.objective_settings import (
 from trainer.objectives.protocol import ObjectiveBatch, ObjectiveContext
 from trainer.objectives.stack import (
     MemberStack,
+    apply_in_cache,
     draw_per_member,
     member_scalars,
     unit_views,
@@ -41,12 +43,12 @@ class SupCon(MemberStack):
     def __call__(self, parameters: Mapping[str, Tensor], batch: ObjectiveBatch) -> Tensor:
         """Return the loss of each member, shape (M,)."""
         del parameters
-        x_MBD, y_MBD = unit_views(batch)
+        arguments = *unit_views(batch), batch.labels_MB, self.temperature_M
         match self.variant:
             case "out":
-                return supcon(x_MBD, y_MBD, batch.labels_MB, self.temperature_M)
+                return apply_in_cache(supcon, *arguments)
             case "cross_view":
-                return supcon_cross_view(x_MBD, y_MBD, batch.labels_MB, self.temperature_M)
+                return apply_in_cache(supcon_cross_view, *arguments)
             case _:
                 assert_never(self.variant)
 
@@ -65,12 +67,8 @@ class NSCL(MemberStack):
             NoNegativeError: If all labels of the batch are equal.
         """
         del parameters
-        return nscl(
-            *unit_views(batch),
-            batch.labels_MB,
-            self.temperature_M,
-            positive_in_denominator=self.positive_in_denominator,
-        )
+        loss = partial(nscl, positive_in_denominator=self.positive_in_denominator)
+        return apply_in_cache(loss, *unit_views(batch), batch.labels_MB, self.temperature_M)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +107,9 @@ class Focal(MemberStack):
     def __call__(self, parameters: Mapping[str, Tensor], batch: ObjectiveBatch) -> Tensor:
         """Return the loss of each member, shape (M,)."""
         del parameters
-        return asymmetric_focal(
-            *unit_views(batch),
-            batch.labels_MB,
-            self.temperature_M,
-            self.gamma_M,
-            self.eta_M,
-            normalizer=self.normalizer,
-        )
+        loss = partial(asymmetric_focal, normalizer=self.normalizer)
+        scalars = self.temperature_M, self.gamma_M, self.eta_M
+        return apply_in_cache(loss, *unit_views(batch), batch.labels_MB, *scalars)
 
 
 def bind_supcon(members: Sequence[SupConSettings], context: ObjectiveContext) -> SupCon:
