@@ -153,9 +153,9 @@ def _boundary_traces(
             case Verdict.INSIDE:
                 traces += _inside_traces(collapse_map, run, index, place)
             case Verdict.TRANSITION:
-                traces += [_interval_trace(collapse_map, s, index, place) for s in run]
+                traces += [_interval_trace(collapse_map, s, place) for s in run]
             case Verdict.ABOVE | Verdict.BELOW:
-                traces.append(_arrow_trace(collapse_map, run, index, place))
+                traces.append(_arrow_trace(collapse_map, run, place))
             case Verdict.UNDECIDED:
                 pass
     for trace in traces:
@@ -205,9 +205,7 @@ def _inside_traces(
     return [band, line]
 
 
-def _interval_trace(
-    collapse_map: CollapseMap, slice_map: SliceMap, index: int, place: _Place
-) -> Json:
+def _interval_trace(collapse_map: CollapseMap, slice_map: SliceMap, place: _Place) -> Json:
     assert slice_map.boundary.band_lr is not None
     across = place.of_slice(slice_map)
     return {
@@ -220,9 +218,7 @@ def _interval_trace(
     }
 
 
-def _arrow_trace(
-    collapse_map: CollapseMap, run: Sequence[SliceMap], index: int, place: _Place
-) -> Json:
+def _arrow_trace(collapse_map: CollapseMap, run: Sequence[SliceMap], place: _Place) -> Json:
     assert collapse_map.lr_range is not None
     is_above = run[0].boundary.verdict is Verdict.ABOVE
     edge = (

@@ -4,8 +4,8 @@
   const isNarrow = () => window.innerWidth < 560;
   // plotly's button that uploads a chart to its cloud has no place in a report that stays local.
   const config = {
-    responsive: true, displaylogo: false, displayModeBar: !isNarrow(), plotlyServerURL: "",
-    modeBarButtonsToRemove: ["sendChartToCloud", "lasso2d", "select2d", "autoScale2d"],
+    responsive: true, displaylogo: false, displayModeBar: !isNarrow(), showSendToCloud: false,
+    plotlyServerURL: "", modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"],
   };
   const font = { family: "system-ui, 'Segoe UI', 'Liberation Sans', 'DejaVu Sans', sans-serif", size: 13, color: "#1b1f24" };
 
