@@ -52,7 +52,7 @@ class Collapse:
     total_variance: Tensor
     uniformity: Tensor
     alignment: Tensor | None
-    spectrum_K: Tensor  # noqa: N815 (K is the shape letter)
+    spectrum_K: Tensor
 
 
 def measure(embeddings_MND: Tensor, partner_MND: Tensor | None = None) -> Collapse:
