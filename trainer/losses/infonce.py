@@ -12,6 +12,7 @@ from torch import Tensor
 
 from trainer.losses.exponent import choose_per_member, exp_is_safe
 from trainer.losses.fused import cross_log_sums
+from trainer.losses.fused_gram import self_log_sums
 from trainer.losses.pairs import (
     Scalar,
     as_member_scalar,
@@ -71,7 +72,7 @@ def nt_xent(x_MBD: Tensor, y_MBD: Tensor, temperature: Scalar) -> Tensor:
 
     Returns:
         One loss per member, shape [...], in nats: log(2B - 1) for indistinguishable rows and
-        exactly 0 for a single pair.
+        0 for a single pair.
 
     Raises:
         PairShapeError: If the batches do not match or are empty.
@@ -80,7 +81,14 @@ def nt_xent(x_MBD: Tensor, y_MBD: Tensor, temperature: Scalar) -> Tensor:
     References:
         Chen et al. 2020, arXiv:2002.05709, eq. 1.
     """
-    return nt_xent_plain(x_MBD, y_MBD, temperature)
+    check_pairs(x_MBD, y_MBD)
+    check_temperature(temperature)
+    members = member_shape(x_MBD, temperature)
+    x_MBD, y_MBD = stack_embeddings(x_MBD, members), stack_embeddings(y_MBD, members)
+    tau_M = stack_scalar(temperature, members, like=x_MBD)
+    is_safe_M = exp_is_safe(1 / tau_M.detach(), terms=2 * x_MBD.shape[-2])
+    losses_M = choose_per_member(is_safe_M, nt_xent_fused, nt_xent_plain, x_MBD, y_MBD, tau_M)
+    return losses_M.reshape(members)
 
 
 def infonce_plain(x_MBD: Tensor, y_MBD: Tensor, temperature: Scalar) -> Tensor:
@@ -90,8 +98,15 @@ def infonce_plain(x_MBD: Tensor, y_MBD: Tensor, temperature: Scalar) -> Tensor:
 
 
 def infonce_fused(x_MBD: Tensor, y_MBD: Tensor, tau_M: Tensor) -> Tensor:
+    """Fused form of :func:`infonce` for one leading dim and temperatures that are not tiny."""
     rows_MB, columns_MB, positives_MB = cross_log_sums(x_MBD, y_MBD, 1 / tau_M)
     return (rows_MB + columns_MB - 2 * positives_MB).mean(dim=-1)
+
+
+def nt_xent_fused(x_MBD: Tensor, y_MBD: Tensor, tau_M: Tensor) -> Tensor:
+    """Fused form of :func:`nt_xent` for one leading dim and temperatures that are not tiny."""
+    log_sums_MN = self_log_sums(torch.cat([x_MBD, y_MBD], dim=-2), 1 / tau_M)
+    return log_sums_MN.mean(dim=-1) - (x_MBD * y_MBD).sum(dim=-1).mean(dim=-1) / tau_M
 
 
 def nt_xent_plain(x_MBD: Tensor, y_MBD: Tensor, temperature: Scalar) -> Tensor:

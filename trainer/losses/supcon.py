@@ -8,8 +8,19 @@ Shape legend: M = members (any leading dims), B = pairs, D = embedding dim, N = 
 import torch
 from torch import Tensor
 
+from trainer.losses.exponent import choose_per_member, exp_is_safe
+from trainer.losses.fused_supcon import supcon_fused
 from trainer.losses.infonce import similarity_logits
-from trainer.losses.pairs import Scalar, as_member_scalar, check_pairs, promote_half
+from trainer.losses.pairs import (
+    Scalar,
+    as_member_scalar,
+    check_pairs,
+    check_temperature,
+    member_shape,
+    promote_half,
+    stack_embeddings,
+    stack_scalar,
+)
 
 
 def supcon(x_MBD: Tensor, y_MBD: Tensor, labels_MB: Tensor, temperature: Scalar) -> Tensor:
@@ -41,6 +52,19 @@ def supcon(x_MBD: Tensor, y_MBD: Tensor, labels_MB: Tensor, temperature: Scalar)
     References:
         Khosla et al. 2020, arXiv:2004.11362, eq. 2.
     """
+    check_pairs(x_MBD, y_MBD)
+    check_temperature(temperature)
+    members = member_shape(x_MBD, temperature)
+    x_MBD, y_MBD = stack_embeddings(x_MBD, members), stack_embeddings(y_MBD, members)
+    labels_MB = labels_MB.expand(*members, -1).reshape(x_MBD.shape[:-1])
+    tau_M = stack_scalar(temperature, members, like=x_MBD)
+    is_safe_M = exp_is_safe(1 / tau_M.detach(), terms=2 * x_MBD.shape[-2])
+    arguments = (x_MBD, y_MBD, labels_MB, tau_M)
+    return choose_per_member(is_safe_M, supcon_fused, supcon_plain, *arguments).reshape(members)
+
+
+def supcon_plain(x_MBD: Tensor, y_MBD: Tensor, labels_MB: Tensor, temperature: Scalar) -> Tensor:
+    """Reference form of :func:`supcon`: the formula, differentiated by autograd."""
     check_pairs(x_MBD, y_MBD)
     x_MBD, y_MBD = promote_half(x_MBD), promote_half(y_MBD)
     views_MND = torch.cat([x_MBD, y_MBD], dim=-2)
