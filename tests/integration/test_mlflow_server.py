@@ -50,7 +50,9 @@ def fetch(address: str) -> str:
 
 
 @pytest.mark.slow
-def test_the_server_shows_local_studies_takes_syncs_and_leaves_no_process(tmp_path: Path) -> None:
+def test_the_server_shows_local_studies_takes_syncs_and_leaves_no_process(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     local, remote = make_study(name="local"), make_study(name="remote")
     records = make_records(local)[:4]
     store = locate_store(tmp_path, {})
@@ -72,6 +74,7 @@ def test_the_server_shows_local_studies_takes_syncs_and_leaves_no_process(tmp_pa
             page = f"{address}/get-artifact?path=study.yaml&run_uuid={shown.run_id}"
             assert fetch(page) == local.source_text
             check_sync_over_http(address, tmp_path, Tracker(address, None), remote.name)
+            assert capfd.readouterr() == ("", "")  # MLflow likes to print addresses of runs
         finally:
             command.send_signal(signal.SIGTERM)
         assert command.wait(60) == 0
