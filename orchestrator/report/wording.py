@@ -108,7 +108,8 @@ def describe_verdict(slice_map: SliceMap, lr_range: tuple[float, float]) -> str:
     low, high = (format_number(edge) for edge in lr_range)
     match boundary.verdict:
         case Verdict.UNDECIDED:
-            return f"is not decided yet ({boundary.trials} finished trials)"
+            noun = "trial" if boundary.trials == 1 else "trials"
+            return f"is not decided yet ({boundary.trials} finished {noun})"
         case Verdict.INSIDE:
             rate = describe_critical_lr(boundary, lr_range)
             return f"collapses above learning rate {rate} {describe_interval(boundary.band_lr)}"

@@ -198,3 +198,11 @@ def _diverged(trial: str) -> Outcome:
         diverged_at_step=31,
         seconds=0.1,
     )
+
+
+def make_small_study(question: Question = Question.BOUNDARY) -> Study:
+    """Return a study of two objectives and three temperatures: a map that is quick to make."""
+    temperature = RangeAxis("objective.temperature", 0.05, 1.0, log=True, points=3)
+    return make_study(
+        (LR_AXIS, ChoiceAxis("objective.kind", ("infonce", "supcon")), temperature), question
+    )
