@@ -69,7 +69,7 @@ def structure(settings: ObjectiveSettings) -> str:
 
     Members with equal structures can be evaluated by one call of one objective.
     """
-    shared = settings.model_dump(mode="json", by_alias=True, exclude_computed_fields=True)
+    shared = settings.model_dump(mode="json", by_alias=True)
     kept = {name: value for name, value in shared.items() if name not in STACKED_SCALARS}
     return json.dumps(kept, sort_keys=True, separators=(",", ":"))
 

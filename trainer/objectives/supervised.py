@@ -46,7 +46,7 @@ class SupCon(MemberStack):
         arguments = *unit_views(batch), batch.labels_MB, self.temperature_M
         match self.variant:
             case "out":
-                return apply_in_cache(supcon, *arguments)
+                return supcon(*arguments)
             case "cross_view":
                 return apply_in_cache(supcon_cross_view, *arguments)
             case _:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from tests.contracts.objective import context_for, random_batch
-from trainer.losses.supcon import supcon
+from trainer.losses.supcon import supcon_plain
 from trainer.objectives.stack import (
     SMALLEST_BATCH_TAKEN_ALONE,
     MemberStack,
@@ -39,14 +39,14 @@ def test_taking_members_one_by_one_changes_nothing(pairs: int) -> None:
     batch = random_batch(pairs, 5)
     views = unit_views(batch)
     tau = torch.tensor([0.1, 0.5, 1.0], dtype=torch.float64)
-    ours = apply_in_cache(supcon, *views, batch.labels_MB, tau)
-    assert_close(ours, supcon(*views, batch.labels_MB, tau), rtol=1e-13, atol=0)
+    ours = apply_in_cache(supcon_plain, *views, batch.labels_MB, tau)
+    assert_close(ours, supcon_plain(*views, batch.labels_MB, tau), rtol=1e-13, atol=0)
 
 
 def test_arguments_of_another_number_of_members_are_refused() -> None:
     batch = random_batch(SMALLEST_BATCH_TAKEN_ALONE, 5)
     with pytest.raises(ValueError, match=r"zip\(\) argument"):
-        apply_in_cache(supcon, *unit_views(batch), batch.labels_MB, torch.ones(2))
+        apply_in_cache(supcon_plain, *unit_views(batch), batch.labels_MB, torch.ones(2))
 
 
 @pytest.mark.parametrize(
