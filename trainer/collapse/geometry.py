@@ -16,6 +16,7 @@ from torch import Tensor
 from trainer.collapse.errors import EmbeddingShapeError
 from trainer.collapse.members import map_members
 from trainer.collapse.rows import check_embeddings, normalize_rows
+from trainer.losses.gemm import times_transposed
 
 TILE_ROWS = 256
 
@@ -115,12 +116,14 @@ def modality_gap(embeddings_MND: Tensor, partner_MPD: Tensor) -> Tensor:
 
 def variance_of_rows(rows_ND: Tensor) -> Tensor:
     """Return the total variance of one member's unit rows; see :func:`total_variance`."""
-    return (rows_ND - rows_ND.mean(dim=0)).square().sum() / rows_ND.shape[0]
+    spread: Tensor = torch.linalg.vector_norm(rows_ND - rows_ND.mean(dim=0))
+    return spread.square() / rows_ND.shape[0]
 
 
 def alignment_of_rows(rows_ND: Tensor, partner_ND: Tensor) -> Tensor:
     """Return the alignment of one member's unit rows; see :func:`alignment`."""
-    return (rows_ND - partner_ND).square().sum() / rows_ND.shape[0]
+    distance: Tensor = torch.linalg.vector_norm(rows_ND - partner_ND)
+    return distance.square() / rows_ND.shape[0]
 
 
 def uniformity_of_rows(rows_ND: Tensor) -> Tensor:
@@ -134,7 +137,7 @@ def uniformity_of_rows(rows_ND: Tensor) -> Tensor:
     total = torch.zeros((), dtype=torch.float64, device=rows_ND.device)
     for start in range(0, n, TILE_ROWS):
         stop = min(start + TILE_ROWS, n)
-        kernel_TN = (4 * rows_ND[start:stop] @ rows_ND[start:].mT).exp_()
+        kernel_TN = times_transposed(4 * rows_ND[start:stop], rows_ND[start:]).exp_()
         kernel_TN.diagonal().zero_()
         to_right_T = kernel_TN @ weight_N[start:]
         to_own_T = kernel_TN[:, : stop - start] @ weight_N[start:stop]

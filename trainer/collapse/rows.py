@@ -28,7 +28,8 @@ def check_embeddings(embeddings_MND: Tensor, *, min_rows: int = 1) -> None:
         raise EmbeddingShapeError(f"expected non-empty embeddings [..., N, D], got shape {shape}")
     if embeddings_MND.shape[-2] < min_rows:
         raise EmbeddingShapeError(f"expected at least {min_rows} rows, got shape {shape}")
-    if not embeddings_MND.isfinite().all():
+    # A sum meets every NaN and infinity and is far cheaper; it may overflow, so look again.
+    if not embeddings_MND.sum().isfinite() and not embeddings_MND.isfinite().all():
         bad = int((~embeddings_MND.isfinite()).sum())
         raise NonFiniteEmbeddingError(
             f"{bad} of {embeddings_MND.numel()} entries are NaN or infinite: mark the member "
@@ -48,9 +49,11 @@ def normalize_rows(embeddings_MND: Tensor) -> Tensor:
     Returns:
         Unit rows [..., N, D], float64.
     """
-    rows_MND = embeddings_MND.double()
-    rows_MND = rows_MND / _one_where_zero(rows_MND.abs().amax(dim=-1, keepdim=True))
-    return rows_MND / _one_where_zero(torch.linalg.vector_norm(rows_MND, dim=-1, keepdim=True))
+    # In place on the one copy: fresh float64 temporaries cost more than the arithmetic.
+    rows_MND = embeddings_MND.to(torch.float64, copy=True)
+    rows_MND /= _one_where_zero(embeddings_MND.abs().amax(dim=-1, keepdim=True).double())
+    rows_MND /= _one_where_zero(torch.linalg.vector_norm(rows_MND, dim=-1, keepdim=True))
+    return rows_MND
 
 
 def round_off_variance(dtype: torch.dtype) -> float:

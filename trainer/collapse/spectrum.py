@@ -20,10 +20,18 @@ from trainer.collapse.geometry import (
     check_partner,
     kernel_dtype,
     uniformity_of_rows,
+    variance_of_rows,
 )
 from trainer.collapse.members import iterate_members, map_members
 from trainer.collapse.rank import effective_rank, rankme, stable_rank
 from trainer.collapse.rows import check_embeddings, normalize_rows, round_off_variance
+from trainer.losses.gemm import transposed_times
+
+SINGLE_ABOVE_SIDE = 128
+"""Gram matrices up to this side are always decomposed in float64: there it costs nothing."""
+
+SINGLE_ABOVE_SHARE = 1e-3
+"""Smallest over largest eigenvalue above which a large Gram matrix may stay in float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +103,15 @@ def spectrum(embeddings_MND: Tensor) -> Tensor:
         EmbeddingShapeError, NonFiniteEmbeddingError: See :func:`measure`.
     """
     check_embeddings(embeddings_MND)
-    return map_members(lambda z_ND: _eigenvalues(normalize_rows(z_ND)), embeddings_MND)
+    return map_members(lambda z_ND: _moments(normalize_rows(z_ND))[0], embeddings_MND)
 
 
 def _measure_member(embeddings_ND: Tensor, partner_ND: Tensor | None = None) -> Collapse:
     rows_ND = normalize_rows(embeddings_ND)
-    spectrum_K = _eigenvalues(rows_ND)
-    centred_ND = rows_ND - rows_ND.mean(dim=0)
-    variance = centred_ND.square().sum() / rows_ND.shape[0]
+    spectrum_K, energy = _moments(rows_ND)
+    variance = variance_of_rows(rows_ND)
     # At full collapse what is left is round-off, which looks full-rank.
     is_spread = variance > round_off_variance(embeddings_ND.dtype)
-    energy = _gram(centred_ND).square().sum()
     return Collapse(
         effective_rank=effective_rank(spectrum_K),
         rankme=rankme(spectrum_K),
@@ -120,19 +126,44 @@ def _measure_member(embeddings_ND: Tensor, partner_ND: Tensor | None = None) -> 
     )
 
 
+def _moments(rows_ND: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the spectrum [K] and the centred energy ||C||_F^2, in float32 where that is safe.
+
+    Rounding to float32 moves an eigenvalue by about 1e-7 of the largest. Only a large matrix
+    whose smallest eigenvalue stays far above that, hence not a collapsed one, is left at it.
+    """
+    if min(rows_ND.shape) > SINGLE_ABOVE_SIDE:
+        spectrum_K, energy = _moments_in_single(rows_ND.float())
+        if spectrum_K[min(rows_ND.shape) - 1] > SINGLE_ABOVE_SHARE * spectrum_K[0]:
+            return spectrum_K, energy
+    centred_ND = rows_ND - rows_ND.mean(dim=0)
+    return _eigenvalues(_gram(rows_ND), rows_ND.shape[1]), _gram(centred_ND).square().sum()
+
+
+def _moments_in_single(rows_ND: Tensor) -> tuple[Tensor, Tensor]:
+    gram_SS = _gram(rows_ND)
+    if rows_ND.shape[1] <= rows_ND.shape[0]:
+        mean_D = rows_ND.mean(dim=0)
+        centred_SS = gram_SS - mean_D.outer(mean_D)
+    else:
+        mean_S = gram_SS.mean(dim=0)
+        centred_SS = gram_SS - mean_S - mean_S.unsqueeze(1) + mean_S.mean()
+    return _eigenvalues(gram_SS, rows_ND.shape[1]).double(), centred_SS.square().sum().double()
+
+
 def _gram(rows_ND: Tensor) -> Tensor:
     """Return the smaller of Z'Z / N and ZZ' / N, [S, S]; both have the same eigenvalues."""
     n, d = rows_ND.shape
-    return (rows_ND.mT @ rows_ND if d <= n else rows_ND @ rows_ND.mT) / n
+    return (transposed_times(rows_ND, rows_ND) if d <= n else rows_ND @ rows_ND.mT) / n
 
 
-def _eigenvalues(rows_ND: Tensor) -> Tensor:
-    descending_S = torch.linalg.eigvalsh(_gram(rows_ND)).flip(0).clamp(min=0.0)
+def _eigenvalues(gram_SS: Tensor, dimensions: int) -> Tensor:
+    descending_S = torch.linalg.eigvalsh(gram_SS).flip(0).clamp(min=0.0)
     # Below this an eigenvalue is round-off of the decomposition, and its square root would
     # weigh on RankMe.
-    noise = descending_S[0] * (len(descending_S) * torch.finfo(torch.float64).eps)
+    noise = descending_S[0] * (len(descending_S) * torch.finfo(descending_S.dtype).eps)
     cleaned_S = torch.where(descending_S > noise, descending_S, 0.0)
-    return pad(cleaned_S, (0, rows_ND.shape[1] - len(cleaned_S)))
+    return pad(cleaned_S, (0, dimensions - len(cleaned_S)))
 
 
 def _stack(members: list[Collapse], leading: torch.Size) -> Collapse:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from trainer.collapse.errors import EmbeddingShapeError, NonFiniteEmbeddingError
-from trainer.collapse.spectrum import Collapse, measure, spectrum
+from trainer.collapse.spectrum import SINGLE_ABOVE_SIDE, Collapse, measure, spectrum
 
 FIELDS = tuple(Collapse.__slots__)
 RANKS = ("effective_rank", "rankme", "stable_rank", "participation_ratio")
@@ -192,6 +192,32 @@ def test_a_direction_ten_decades_down_is_resolved() -> None:
     assert measure(rows).effective_rank.item() - 1 == pytest.approx(
         1e-10 * (1 + math.log(1e10)), rel=1e-4
     )
+
+
+@pytest.mark.parametrize(("n", "d"), [(400, 150), (150, 400)])
+def test_a_large_well_conditioned_matrix_agrees_with_float64_to_five_digits(n: int, d: int) -> None:
+    embeddings = random_embeddings(n, d, seed=0) + 0.1
+    rows = torch.nn.functional.normalize(embeddings, dim=-1)
+    energies = torch.linalg.svdvals(rows).square() / n
+    centred = torch.linalg.svdvals(rows - rows.mean(dim=0)).square()
+    collapse = measure(embeddings)
+    assert min(n, d) > SINGLE_ABOVE_SIDE
+    assert_close(collapse.spectrum_K[: min(n, d)], energies, rtol=1e-4, atol=0)
+    assert collapse.effective_rank.item() == pytest.approx(
+        entropy_rank(energies.tolist()), rel=1e-5
+    )
+    assert collapse.rankme.item() == pytest.approx(entropy_rank(energies.sqrt().tolist()), rel=1e-5)
+    assert collapse.participation_ratio.item() == pytest.approx(
+        (centred.sum().square() / centred.square().sum()).item(), rel=1e-5
+    )
+
+
+def test_a_large_collapsed_matrix_is_decomposed_in_float64() -> None:
+    # In float32 the 147 empty directions would read as round-off near 1e-7 each.
+    three = random_embeddings(400, 3, seed=0) @ random_embeddings(3, 150, seed=1)
+    collapse = measure(three)
+    assert (collapse.spectrum_K > 0).sum() < 10
+    assert collapse.rankme.item() < 3
 
 
 def test_bfloat16_inputs_inflate_the_rank_of_collapsed_embeddings() -> None:
