@@ -5,6 +5,8 @@ is no moment in which a trial is half told, and nothing is ever left RUNNING. Wh
 not told is what a resumed sweep trains. Optuna's own tools open the file.
 """
 
+import dataclasses
+import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +25,7 @@ from optuna.trial import create_trial
 from orchestrator.errors import LedgerError, StudyChangedError
 from orchestrator.journal import open_journal
 from orchestrator.planners.protocol import Proposal
-from orchestrator.record import TrialRecord, TrialState
+from orchestrator.record import Provenance, TrialRecord, TrialState
 from search_spaces.axis import Axis, RangeAxis
 from search_spaces.load import parse_study
 from search_spaces.point import Point
@@ -69,6 +71,8 @@ class Ledger:
         for name, value in _description(study).items():
             if optuna_study.user_attrs.get(name) != value:
                 optuna_study.set_user_attr(name, value)
+        if "identity" not in optuna_study.user_attrs:
+            optuna_study.set_user_attr("identity", uuid.uuid4().hex)
         return cls(study, optuna_study)
 
     @classmethod
@@ -90,6 +94,20 @@ class Ledger:
             raise LedgerError(f"{path}: holds an Optuna study that Rankfall did not write")
         study = parse_study(attributes["source_text"], str(path), attributes["overrides"])
         return cls(study, optuna_study)
+
+    @property
+    def identity(self) -> str:
+        """Random name of this ledger: two ledgers of one study are told apart by it."""
+        return str(self._optuna.user_attrs["identity"])
+
+    @property
+    def provenance(self) -> Provenance:
+        """What the latest run of the study was made with."""
+        return Provenance(**self._optuna.user_attrs["provenance"])
+
+    def set_provenance(self, provenance: Provenance) -> None:
+        """Write down what this run of the study is made with."""
+        self._optuna.set_user_attr("provenance", dataclasses.asdict(provenance))
 
     def add_round(self, proposals: Sequence[Proposal]) -> None:
         """Write down a round before any of it is trained, as one entry."""

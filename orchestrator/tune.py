@@ -7,8 +7,6 @@ Tune's own experiment state is scratch: the ledger is the truth and Tune is neve
 
 import logging
 import os
-import secrets
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -61,12 +59,13 @@ class LanePlan:
 
 @dataclass(frozen=True, slots=True)
 class LaneProgress:
-    """What a running cohort reports between its start and its end."""
+    """What a running cohort reports between its start and its end.
+
+    ``member_steps_running``: optimiser steps of packs that are not finished yet.
+    """
 
     cohort_id: str
-    member_steps_done: int
-    packs_done: int
-    packs: int
+    member_steps_running: int
 
 
 class LaneTrainable(tune.Trainable):
@@ -95,18 +94,15 @@ class LaneTrainable(tune.Trainable):
                 case PackProgress(pack_id, progress):
                     self._steps[pack_id] = progress.member_steps_done
                 case PackDone(pack_id, outcomes):
-                    self._waiting.discard(pack_id)
-                    self._steps[pack_id] = sum(outcome.steps_done for outcome in outcomes)
+                    self._end(pack_id)
                     self._outcomes += [outcome.model_dump_json() for outcome in outcomes]
                 case PackFailed(pack_id, error):
-                    self._waiting.discard(pack_id)
+                    self._end(pack_id)
                     self._errors.append(error)
         return {
             "done": not self._waiting,
             "cohort_id": self._cohort.cohort_id,
-            "member_steps_done": sum(self._steps.values()),
-            "packs_done": self._packs - len(self._waiting),
-            "packs": self._packs,
+            "member_steps_running": sum(self._steps.values()),
             "outcomes": self._take_outcomes(),
             "errors": list(self._errors),
         }
@@ -125,11 +121,14 @@ class LaneTrainable(tune.Trainable):
         self._cohort = Cohort.model_validate_json(config[_COHORT])
         packs = cut_packs(self._cohort, config["pack_members"])
         self._waiting = {pack.cohort_id for pack in packs}
-        self._packs = len(packs)
         self._steps: dict[str, int] = {}
         self._outcomes: list[str] = []
         self._errors: list[str] = []
         self._lane.submit(packs)
+
+    def _end(self, pack_id: str) -> None:
+        self._waiting.discard(pack_id)
+        self._steps.pop(pack_id, None)
 
     def _take_outcomes(self) -> list[str]:
         """Return what finished since the last report, so that no outcome waits for the rest."""
@@ -164,14 +163,7 @@ class CohortSearch(Searcher):
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Take in the outcomes of finished packs and pass on the progress."""
         self._take(result)
-        self._on_progress(
-            LaneProgress(
-                cohort_id=result["cohort_id"],
-                member_steps_done=result["member_steps_done"],
-                packs_done=result["packs_done"],
-                packs=result["packs"],
-            )
-        )
+        self._on_progress(LaneProgress(result["cohort_id"], result["member_steps_running"]))
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -264,45 +256,29 @@ def connected() -> Iterator[None]:
 
     A Ray that somebody else runs on this machine is never joined by accident.
 
+    Call inside :func:`orchestrator.ray_environment.ray_environment`.
+
     Raises:
         ClusterError: If the cluster at ``RAY_ADDRESS`` cannot be reached.
     """
     _keep_quiet()
     address = os.environ.get("RAY_ADDRESS")
-    with tempfile.TemporaryDirectory(prefix="rankfall-") as token_folder:
-        if address is None:
-            _use_own_token(Path(token_folder))
-        try:
-            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise ClusterError(
-                f"no Ray cluster can be reached at {address or 'this machine'}: "
-                f"{str(error).strip().splitlines()[0]}; check RAY_ADDRESS and the token, or "
-                "unset RAY_ADDRESS to use this machine"
-            ) from error
-        try:
-            yield
-        finally:
-            ray.shutdown()
-
-
-def _use_own_token(folder: Path) -> None:
-    """Protect our throw-away cluster by a token of its own, unless the user set one up."""
-    if any(name.startswith("RAY_AUTH_") for name in os.environ):
-        return
-    path = folder / "token"
-    path.touch(mode=0o600)
-    path.write_text(secrets.token_hex(32))
-    os.environ["RAY_AUTH_MODE"] = "token"
-    os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
+    try:
+        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ClusterError(
+            f"no Ray cluster can be reached at {address or 'this machine'}: "
+            f"{str(error).strip().splitlines()[0]}; check RAY_ADDRESS and the token, or "
+            "unset RAY_ADDRESS to use this machine"
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
 def _keep_quiet() -> None:
-    """Leave the terminal to the progress display, and Ctrl-C to us."""
-    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-    os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
-    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    """Leave the terminal to the progress display."""
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 

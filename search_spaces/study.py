@@ -149,6 +149,11 @@ class Study:
         """
         return tuple(point for kind in self.kinds for point in self._slices_of(kind))
 
+    def corner(self, kind: str) -> Point:
+        """Return the point of an objective kind that is lowest, or first, on every axis."""
+        axes = self.axes_for(kind)
+        return Point.of({a.path: kind if a.path == KIND else a.grid()[0] for a in axes})
+
     def settings_at(self, point: Point) -> TrialSettings:
         """Return the settings of a trial at a point.
 
@@ -186,10 +191,10 @@ class Study:
 
     def _settings_off_axes(self, kind: str) -> dict[str, object]:
         """Return one kind's settings, defaults filled in, without what is on an axis."""
-        axes = self.axes_for(kind)
-        first = {axis.path: kind if axis.path == KIND else axis.grid()[0] for axis in axes}
-        settings = self.settings_at(Point.of(first)).model_dump(mode="json", by_alias=True)
-        return {path: v for path, v in flatten(settings).items() if path not in first}
+        corner = self.corner(kind)
+        settings = self.settings_at(corner).model_dump(mode="json", by_alias=True)
+        on_axes = dict(corner.coordinates)
+        return {path: v for path, v in flatten(settings).items() if path not in on_axes}
 
 
 def _applies(path: str, kind: str) -> bool:

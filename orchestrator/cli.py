@@ -1,0 +1,188 @@
+"""The command line. Thin: every command reads its input, calls one function, shows the result.
+
+Exit codes: 0 done, 1 a study with failed trials, 2 bad input, 130 interrupted.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, RenderableType
+from rich.markup import escape
+
+RESULTS_VARIABLE = "RANKFALL_RESULTS"
+EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+
+app = typer.Typer(
+    name="rankfall",
+    help="Map where contrastive training collapses: critical learning rates with credible bands.",
+    epilog="Start with: rankfall run demo",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+StudyArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="STUDY",
+        help="A study file, or the name of one that ships with Rankfall (demo).",
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="Override a setting, e.g. --set budget.trials=100. May be repeated; recorded.",
+    ),
+]
+ResultsOption = Annotated[
+    Path,
+    typer.Option(
+        "--results",
+        metavar="FOLDER",
+        envvar=RESULTS_VARIABLE,
+        help="Where studies keep their ledger, report and MLflow database.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+DEFAULT_RESULTS = Path("rankfall-results")
+
+
+@contextmanager
+def refusing_bad_input() -> Iterator[None]:
+    """Turn what the user can mend into one clear line and exit code 2."""
+    # Imported here: torch and optuna behind these names cost every --help two seconds.
+    from orchestrator.errors import OrchestratorError  # noqa: PLC0415
+    from search_spaces.errors import SearchSpaceError  # noqa: PLC0415
+    from trainer.errors import TrainerError  # noqa: PLC0415
+
+    try:
+        yield
+    except (OrchestratorError, SearchSpaceError, TrainerError) as error:
+        Console(stderr=True, soft_wrap=True).print(f"[red]error[/] {escape(str(error))}")
+        raise typer.Exit(EXIT_BAD_INPUT) from error
+
+
+def print_version(wanted: bool) -> None:
+    """Print the version and end: the callback of --version."""
+    if wanted:
+        typer.echo(f"rankfall {version('rankfall')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    """Map where contrastive training collapses: critical learning rates with credible bands."""
+
+
+@app.command(epilog="Example: rankfall run demo --set seeds=5 --results ~/maps")
+def run(
+    study: StudyArgument,
+    overrides: SetOption = None,
+    results: ResultsOption = DEFAULT_RESULTS,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Worker processes; default: one per GPU, else one per CPU."),
+    ] = None,
+    track: Annotated[
+        bool, typer.Option("--mlflow/--no-mlflow", help="Write the runs to MLflow.")
+    ] = True,
+) -> None:
+    """Run a study, or go on where an earlier run of it stopped.
+
+    Uses the Ray cluster at RAY_ADDRESS, or starts Ray on this machine. Every finished trial is
+    kept: after Ctrl-C or a crash the same command goes on.
+    """
+    from orchestrator.command_run import run_study  # noqa: PLC0415
+
+    with refusing_bad_input():
+        code = run_study(study, overrides or [], results, workers, track, _typed_command())
+    raise typer.Exit(code)
+
+
+@app.command(epilog="Example: rankfall validate my-study.yaml --set lr.high=30")
+def validate(study: StudyArgument, overrides: SetOption = None) -> None:
+    """Check a study file and say what it describes; run nothing."""
+    from orchestrator.command_read import describe_study, find_study  # noqa: PLC0415
+
+    with refusing_bad_input():
+        Console().print(describe_study(find_study(study, overrides or [])))
+
+
+@app.command(epilog="Example: rankfall plan demo --json")
+def plan(study: StudyArgument, overrides: SetOption = None, as_json: JsonOption = False) -> None:
+    """Say what a study takes before anything is spent: trials, rounds, band width, time.
+
+    The planner is run against a simulated world, and one batch of members is timed here.
+    """
+    from orchestrator.command_read import find_study, plan_study, show_plan  # noqa: PLC0415
+
+    with refusing_bad_input():
+        planned = plan_study(find_study(study, overrides or []))
+    _print(planned, as_json, show_plan)
+
+
+@app.command(epilog="Example: rankfall report demo")
+def report(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="Name of a study that was run.")],
+    results: ResultsOption = DEFAULT_RESULTS,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the report of a study again, from its ledger alone; it may still be running."""
+    from orchestrator.command_read import rebuild_report  # noqa: PLC0415
+
+    with refusing_bad_input():
+        rebuild_report(study, results, Console(), as_json=as_json)
+
+
+@app.command(name="list", epilog="Example: rankfall list --json")
+def list_studies(results: ResultsOption = DEFAULT_RESULTS, as_json: JsonOption = False) -> None:
+    """List the studies of a results folder."""
+    from orchestrator.command_read import list_results, show_results  # noqa: PLC0415
+
+    with refusing_bad_input():
+        rows = list_results(results)
+    _print(rows, as_json, show_results)
+
+
+@app.command(epilog="Example: rankfall ui --port 5001")
+def ui(
+    results: ResultsOption = DEFAULT_RESULTS,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
+) -> None:
+    """Browse the runs in MLflow's own pages, on this machine only, until Ctrl-C."""
+    from orchestrator.mlflow_server import serve_ui  # noqa: PLC0415
+    from orchestrator.mlflow_store import locate_store  # noqa: PLC0415
+
+    typer.echo("starting MLflow, this takes a few seconds ...", err=True)
+    with refusing_bad_input():
+        serve_ui(
+            locate_store(results), lambda address: typer.echo(f"MLflow is at {address}"), port=port
+        )
+
+
+def _print(value: Any, as_json: bool, show: Callable[[Any], RenderableType]) -> None:
+    if as_json:
+        typer.echo(json.dumps(value, indent=2))
+    else:
+        Console().print(show(value))
+
+
+def _typed_command() -> list[str]:
+    return ["rankfall", *sys.argv[1:]]
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
