@@ -24,7 +24,7 @@ from trainer.losses.gemm import times, times_transposed, transposed_times
 from trainer.losses.once import refuse_second_derivatives
 from trainer.losses.parts import join_stack, split_stack
 
-SMALLEST_BLOCK_ROWS, LARGEST_BLOCK_ROWS, BLOCKS = 128, 512, 8
+BLOCK_ROWS = 512
 
 
 def self_log_sums(z_MND: Tensor, inverse_temperature_M: Tensor) -> Tensor:
@@ -86,6 +86,5 @@ def _differentiate(z_ND: Tensor, weight_N: Tensor, powers: list[Tensor]) -> Tens
 
 
 def _block_rows(count: int) -> Iterator[slice]:
-    height = max(SMALLEST_BLOCK_ROWS, min(count // BLOCKS, LARGEST_BLOCK_ROWS))
-    for start in range(0, count, height):
-        yield slice(start, min(start + height, count))
+    for start in range(0, count, BLOCK_ROWS):
+        yield slice(start, min(start + BLOCK_ROWS, count))

@@ -51,5 +51,11 @@ def _suits_onednn(a: Tensor, b: Tensor) -> bool:
 
 
 def _onednn_linear(a_RK: Tensor, b_CK: Tensor) -> Tensor:
-    product: Tensor = torch.ops.mkldnn._linear_pointwise(a_RK, b_CK, None, "none", [], "")
+    operands = _pack(a_RK), _pack(b_CK)
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(*operands, None, "none", [], "")
     return product
+
+
+def _pack(matrix: Tensor) -> Tensor:
+    # A window into a wider matrix would send oneDNN to its reference loop, 100 times slower.
+    return matrix if matrix.is_contiguous() or matrix.mT.is_contiguous() else matrix.contiguous()

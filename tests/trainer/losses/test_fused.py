@@ -48,7 +48,7 @@ def work(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     }[way]
     monkeypatch.setattr("trainer.losses.parts.SMALLEST_BATCH_TAKEN_ALONE", smallest)
     monkeypatch.setattr("trainer.losses.parts.CHUNK_ROWS", rows)
-    monkeypatch.setattr("trainer.losses.fused_gram.SMALLEST_BLOCK_ROWS", rows)
+    monkeypatch.setattr("trainer.losses.fused_gram.BLOCK_ROWS", rows)
     monkeypatch.setattr("trainer.losses.parts.STACK_ALIGNMENT_BYTES", 1)
     return way
 
@@ -60,7 +60,9 @@ def value_and_gradients(
     loss = objective(*leaves)
     # Unequal weights, so that a member's upstream gradient cannot be taken for another's.
     weights = torch.arange(1.0, 1.0 + loss.numel(), dtype=loss.dtype).view_as(loss)
-    return (loss.detach(), *torch.autograd.grad((loss * weights).sum(), leaves))
+    grad_x, grad_y, grad_tau = torch.autograd.grad((loss * weights).sum(), leaves)
+    # Round-off is even over temperatures in the derivative by 1 / tau, not in that by tau.
+    return loss.detach(), grad_x, grad_y, grad_tau * tau**2
 
 
 @pytest.mark.usefixtures("work")
