@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
+from textwrap import wrap
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 from orchestrator.report.layout import Horizontal
@@ -18,6 +20,8 @@ from orchestrator.report.wording import format_number
 DPI = 150
 WIDTH_INCHES = 9.0
 MAX_PANELS = 9
+PANEL_CHARACTERS = 30
+WIDTH_CHARACTERS = 112
 COLUMNS = 3
 
 STYLE: Any = {  # matplotlib types the keys as one long Literal
@@ -96,6 +100,28 @@ def shift(horizontal: Horizontal, value: float, share: float) -> float:
 def count_rows(panels: int) -> int:
     """Return how many rows of panels are needed."""
     return -(-panels // COLUMNS)
+
+
+def title_panel(axes: Axes, label: str) -> None:
+    """Name a panel; long names are broken into lines that a third of the width can hold."""
+    axes.set_title("\n".join(wrap(label, PANEL_CHARACTERS)))
+
+
+def count_columns(labels: Sequence[str], most: int) -> int:
+    """Return how many legend columns the figure's width can hold."""
+    if len(labels) <= most and sum(len(label) + 7 for label in labels) <= WIDTH_CHARACTERS + 12:
+        return max(len(labels), 1)
+    longest = max((len(label) for label in labels), default=0)
+    return max(min(WIDTH_CHARACTERS // (longest + 9), most), 1)
+
+
+def add_legend(figure: Figure, handles: Sequence[Line2D], most: int, notes: Sequence[str]) -> None:
+    """Put the legend, below the notes on what is not drawn, under the panels."""
+    columns = count_columns([str(handle.get_label()) for handle in handles], most)
+    title = "; ".join(notes) or None
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=columns, title=title, title_fontsize=8.5
+    )
 
 
 def note_omitted(figure: Figure, notes: Sequence[str]) -> None:

@@ -236,7 +236,7 @@ def _arrow_trace(collapse_map: CollapseMap, run: Sequence[SliceMap], place: _Pla
         "mode": "markers+text",
         **place.arrange([place.of_slice(s) for s in run], [edge] * len(run)),
         "marker": {"symbol": symbol, "size": 13, "color": place.colour},
-        "text": [label] * len(run),
+        "text": [label, *[""] * (len(run) - 1)],
         "textposition": "middle left",
         "textfont": {"color": place.colour, "size": 11},
         "customdata": [_describe_slice(collapse_map, slice_map) for slice_map in run],

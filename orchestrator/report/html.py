@@ -30,13 +30,16 @@ from orchestrator.report.html_tables import (
 )
 from orchestrator.report.layout import Layout, lay_out
 from orchestrator.report.palette import MARKS, curve_dash
-from orchestrator.report.slice_charts import MOST_SLICES, chart_slices
+from orchestrator.report.slice_charts import chart_slices
 from orchestrator.report.wording import describe_point, format_number, name_metric, name_regime
 from search_spaces.study import Question
 
 Json = dict[str, Any]
 
 SVG_DASHES = {"solid": "none", "dash": "7 4", "dashdot": "7 3 2 3", "dot": "2 3"}
+
+CURVES_SHOWN = 6
+"""Curves drawn at first; more on demand."""
 
 MOST_TRIAL_ROWS = 2000
 """Rows of the table of trials; all are in trials.csv."""
@@ -70,7 +73,7 @@ def render_html(
         audit=describe_audit(collapse_map),
         trials=tabulate_trial_rows(collapse_map, records, MOST_TRIAL_ROWS),
         trial_total=len(records),
-        most_slices=MOST_SLICES,
+        curves_shown=CURVES_SHOWN,
         provenance=provenance,
         seeds=sorted({(record.proposal.replicate, record.seed) for record in records}),
         style=Markup((folder / "report.css").read_text("utf-8")),

@@ -18,11 +18,13 @@ from orchestrator.record import TrialRecord
 from orchestrator.report.canvas import (
     COLUMNS,
     MAX_PANELS,
+    add_legend,
+    count_columns,
     count_rows,
-    note_omitted,
     open_figure,
     say_empty,
     shift,
+    title_panel,
     to_png,
     use_horizontal,
     use_log_rates,
@@ -91,8 +93,9 @@ def _compare(
         )
         for i, c in enumerate(curves)
     ]
+    columns = count_columns([curve.label for curve in curves], 4)
     axes.legend(
-        handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, borderaxespad=0.2
+        handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2
     )
 
 
@@ -111,7 +114,7 @@ def _show_trials(
     ]
     _scatter(axes, curve.trials, x, [record.settings.lr for record, _ in curve.trials])
     _draw_boundary(axes, collapse_map, curve, horizontal, (INK, "-", 0.0))
-    axes.set_title(curve.label)
+    title_panel(axes, curve.label if curve.point.coordinates else "")
     if not curve.trials:
         say_empty(axes, "no finished trials")
 
@@ -150,6 +153,7 @@ def _draw_boundary(
         elif verdict in (Verdict.ABOVE, Verdict.BELOW):
             for place in x:
                 _draw_arrow(axes, place, verdict, collapse_map.lr_range, colour)
+            _label_edge(axes, x[0], verdict, collapse_map.lr_range, colour)
 
 
 def _draw_inside(
@@ -171,6 +175,13 @@ def _draw_arrow(
     tip = edge * MARGIN**0.8 if is_above else edge / MARGIN**0.8
     arrow = {"arrowstyle": "-|>", "color": colour, "lw": 1.8, "mutation_scale": 13}
     axes.annotate("", (x, tip), (x, edge / 1.15 if is_above else edge * 1.15), arrowprops=arrow)
+
+
+def _label_edge(
+    axes: Axes, x: float, verdict: Verdict, lr_range: tuple[float, float], colour: str
+) -> None:
+    is_above = verdict is Verdict.ABOVE
+    edge = lr_range[1] if is_above else lr_range[0]
     axes.annotate(
         f"{'above' if is_above else 'below'} {format_number(edge)}",
         (x, edge * MARGIN**0.48 if is_above else edge / MARGIN**0.48),
@@ -282,10 +293,9 @@ def _finish(figure: Figure, collapse_map: CollapseMap, omitted: int, what: str) 
         if regime.value in seen
     ]
     handles.append(Line2D([], [], color=INK, lw=1.8, marker="o", label="boundary, 95 % band"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     undecided = sum(s.boundary.verdict is Verdict.UNDECIDED for s in collapse_map.slices)
     notes = [f"{omitted} more {what} in the tables"] if omitted else []
     notes += [f"{undecided} slices not decided yet"] if undecided else []
     if collapse_map.counts.missing:
         notes.append(f"{collapse_map.counts.missing} trials missing (failed)")
-    note_omitted(figure, notes)
+    add_legend(figure, handles, len(handles), notes)

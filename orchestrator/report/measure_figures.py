@@ -1,6 +1,7 @@
 """``spectra.png`` and ``effective_rank.png``: what collapse looks like, and how sharp it is."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,10 +13,12 @@ from orchestrator.record import TrialRecord
 from orchestrator.report.canvas import (
     COLUMNS,
     MAX_PANELS,
+    add_legend,
     count_rows,
     note_omitted,
     open_figure,
     say_empty,
+    title_panel,
     to_png,
     use_log_rates,
 )
@@ -32,6 +35,7 @@ from search_spaces.study import LR
 from trainer.cohort import Outcome
 from trainer.collapse.regime import Regime
 
+SLIM: Any = {"handlelength": 1.4, "columnspacing": 1.0, "handletextpad": 0.5}
 SMALLEST_SHARE = 1e-8
 """Eigenvalue shares below this are float32 rounding and are drawn at the lower edge."""
 
@@ -45,7 +49,9 @@ def draw_spectra(collapse_map: CollapseMap) -> bytes:
         1.2 + 3.0 * max(count_rows(len(shown)), 1), "Spectra of the embeddings round the boundary"
     ) as figure:
         for index, axes in enumerate(_panels(figure, len(shown))):
-            _show_spectra(axes, shown[index], representatives.get(shown[index]))
+            _show_spectra(
+                axes, shown[index], representatives.get(shown[index]), index % COLUMNS == 0
+            )
         note_omitted(figure, _omitted(len(points) - len(shown)))
         return to_png(figure)
 
@@ -61,12 +67,8 @@ def draw_scores(collapse_map: CollapseMap) -> bytes:
         for index, axes in enumerate(_panels(figure, len(curves))):
             _show_scores(axes, collapse_map, curves[index])
             axes.set_ylabel(metric if index % COLUMNS == 0 else "")
-        figure.legend(
-            handles=_score_handles(curves, layout.horizontal),
-            loc="outside lower center",
-            ncols=4,
-        )
-        note_omitted(figure, _omitted(len(layout.curves) - len(curves)))
+        handles = _score_handles(curves, layout.horizontal)
+        add_legend(figure, handles, 4, _omitted(len(layout.curves) - len(curves)))
         return to_png(figure)
 
 
@@ -76,11 +78,13 @@ def _panels(figure: Figure, panels: int) -> list[Axes]:
     return [figure.add_subplot(grid[divmod(index, columns)]) for index in range(panels)]
 
 
-def _show_spectra(axes: Axes, point: Point, shown: Representatives | None) -> None:
+def _show_spectra(
+    axes: Axes, point: Point, shown: Representatives | None, is_leftmost: bool
+) -> None:
     axes.set_yscale("log")
-    axes.set_title(describe_point(point))
+    title_panel(axes, describe_point(point) if point.coordinates else "")
     axes.set_xlabel("eigenvalue, largest first")
-    axes.set_ylabel("share of the energy")
+    axes.set_ylabel("share of the energy" if is_leftmost else "")
     trials = [trial for trial in shown.trials if trial[1].spectrum] if shown else []
     if not trials:
         say_empty(axes, "no finished trial\nwith a spectrum")
@@ -92,7 +96,7 @@ def _show_spectra(axes: Axes, point: Point, shown: Representatives | None) -> No
     axes.set_ylim(bottom=SMALLEST_SHARE)
     diverged = len(shown.trials) - len(trials)
     title = f"learning rate ({diverged} diverged)" if diverged else "learning rate"
-    axes.legend(title=title, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
+    axes.legend(title=title, loc="upper center", bbox_to_anchor=(0.5, -0.23), ncols=3, **SLIM)
 
 
 def _draw_spectrum(axes: Axes, record: TrialRecord, outcome: Outcome, colour: str) -> None:
@@ -108,7 +112,7 @@ def _draw_spectrum(axes: Axes, record: TrialRecord, outcome: Outcome, colour: st
 
 def _show_scores(axes: Axes, collapse_map: CollapseMap, curve: Curve) -> None:
     axes.set_xscale("log")
-    axes.set_title(curve.label)
+    title_panel(axes, curve.label if curve.point.coordinates else "")
     axes.set_xlabel("learning rate")
     if collapse_map.lr_range is not None:
         axes.set_xlim(collapse_map.lr_range[0] / 1.5, collapse_map.lr_range[1] * 1.5)

@@ -120,7 +120,7 @@ def test_the_map_is_drawn_and_its_controls_work(width: int, tmp_path: Path) -> N
     diverged = [r for r in records if r.outcome and r.outcome.regime.value == "diverged"]
     supcon = [r for r in diverged if r.proposal.point["objective.kind"] == "supcon"]
     assert int(seen["filtered"]) == len(supcon) > 0
-    assert seen["first"] == "100"
+    assert float(seen["first"]) == 100.0
     assert int(seen["spectra"]) > 2
     assert int(seen["loss"]) > 2
     assert seen["overflow"] == "false"

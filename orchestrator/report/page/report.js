@@ -49,6 +49,7 @@
     if (!isNarrow() || charts.map.height > 520) place.style.height = `${charts.map.height}px`;
     Plotly.newPlot(place, charts.map.traces, layoutOf(charts.map.layout, false), config);
     document.querySelectorAll(".toggles input").forEach((box) => box.addEventListener("change", applyToggles));
+    applyToggles();
   };
 
   const drawSlice = (index) => {
