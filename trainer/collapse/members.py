@@ -1,8 +1,8 @@
 """Instruments are written for one member; this maps them over a stack of members.
 
-Each member is measured alone, on a copy of its own. A batched product may pick its kernel by
-the size of the batch or the alignment of a slice, and with it the last bit; alone, a member's
-numbers cannot depend on who else is in the stack.
+Each member is measured alone, from memory aligned like a tensor of its own. A batched product
+may pick its kernel by the size of the batch or the alignment of a slice, and with it the last
+bit; alone, a member's numbers cannot depend on who else is in the stack.
 
 Shape legend: M = members (any number of leading dimensions), N = samples, D = dimension.
 """
@@ -14,6 +14,9 @@ import torch
 from torch import Tensor
 
 from trainer.collapse.errors import EmbeddingShapeError
+
+ALIGNMENT_BYTES = 64
+"""What PyTorch's allocator gives every new tensor."""
 
 
 def map_members(instrument: Callable[..., Tensor], *stacks_MND: Tensor) -> Tensor:
@@ -35,7 +38,7 @@ def map_members(instrument: Callable[..., Tensor], *stacks_MND: Tensor) -> Tenso
 
 
 def iterate_members(*stacks_MND: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Yield the matrices of each member in turn, each a fresh copy.
+    """Yield the matrices of each member in turn, contiguous and aligned; do not write to them.
 
     Raises:
         EmbeddingShapeError: If the leading dimensions do not broadcast.
@@ -44,7 +47,7 @@ def iterate_members(*stacks_MND: Tensor) -> Iterator[tuple[Tensor, ...]]:
     flat = [stack.expand(*leading, *stack.shape[-2:]) for stack in stacks_MND]
     flat = [stack.reshape(-1, *stack.shape[-2:]) for stack in flat]
     for index in range(leading.numel()):
-        yield tuple(stack[index].clone() for stack in flat)
+        yield tuple(_align(stack[index]) for stack in flat)
 
 
 def leading_shape(*stacks_MND: Tensor) -> torch.Size:
@@ -58,3 +61,8 @@ def leading_shape(*stacks_MND: Tensor) -> torch.Size:
         return torch.Size(np.broadcast_shapes(*shapes))
     except ValueError as error:
         raise EmbeddingShapeError(f"member dimensions do not broadcast: {shapes}") from error
+
+
+def _align(matrix_ND: Tensor) -> Tensor:
+    matrix_ND = matrix_ND.contiguous()
+    return matrix_ND if matrix_ND.data_ptr() % ALIGNMENT_BYTES == 0 else matrix_ND.clone()

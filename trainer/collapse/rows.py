@@ -51,7 +51,8 @@ def normalize_rows(embeddings_MND: Tensor) -> Tensor:
     """
     # In place on the one copy: fresh float64 temporaries cost more than the arithmetic.
     rows_MND = embeddings_MND.to(torch.float64, copy=True)
-    rows_MND /= _one_where_zero(embeddings_MND.abs().amax(dim=-1, keepdim=True).double())
+    high_MN1, low_MN1 = embeddings_MND.amax(-1, keepdim=True), embeddings_MND.amin(-1, keepdim=True)
+    rows_MND /= _one_where_zero(torch.maximum(high_MN1, -low_MN1).double())
     rows_MND /= _one_where_zero(torch.linalg.vector_norm(rows_MND, dim=-1, keepdim=True))
     return rows_MND
 
