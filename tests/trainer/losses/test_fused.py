@@ -12,7 +12,9 @@ from trainer.losses.exponent import choose_per_member, exp_is_safe
 from trainer.losses.gemm import times, times_transposed, transposed_times
 from trainer.losses.infonce import infonce, infonce_plain, nt_xent, nt_xent_plain
 from trainer.losses.once import SecondDerivativeError
+from trainer.losses.siglip import siglip, siglip_plain
 from trainer.losses.supcon import supcon, supcon_plain
+from trainer.losses.svr import infonce_svr, infonce_svr_plain
 
 Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -30,9 +32,28 @@ def supcon_plain_with_classes(x: Tensor, y: Tensor, tau: Tensor) -> Tensor:
     return supcon_plain(x, y, labels_like(x), tau)
 
 
+def siglip_at_scale(x: Tensor, y: Tensor, tau: Tensor) -> Tensor:
+    return siglip(x, y, 1 / tau, -1 / tau + 1)
+
+
+def siglip_plain_at_scale(x: Tensor, y: Tensor, tau: Tensor) -> Tensor:
+    return siglip_plain(x, y, 1 / tau, -1 / tau + 1)
+
+
+def svr(form: Callable[..., Tensor], radius_y: float | None) -> Objective:
+    def objective(x: Tensor, y: Tensor, tau: Tensor) -> Tensor:
+        radius_x = torch.linspace(0.1, 1.9, x.shape[-2], dtype=x.dtype)
+        return form(x, y, tau, 0.5, radius_x, radius_y)
+
+    return objective
+
+
 PAIRED_FORMS = [
     pytest.param(infonce, infonce_plain, id="infonce"),
     pytest.param(nt_xent, nt_xent_plain, id="nt-xent"),
+    pytest.param(siglip_at_scale, siglip_plain_at_scale, id="siglip"),
+    pytest.param(svr(infonce_svr, None), svr(infonce_svr_plain, None), id="svr-uni"),
+    pytest.param(svr(infonce_svr, 0.7), svr(infonce_svr_plain, 0.7), id="svr-bi"),
     pytest.param(supcon_with_classes, supcon_plain_with_classes, id="supcon"),
 ]
 

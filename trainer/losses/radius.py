@@ -1,0 +1,128 @@
+r"""The semantic radius R of support vectors: learned as a number, or predicted per anchor.
+
+StaticSVR has one learnable number; as a parameter of shape [...] it enters
+:mod:`trainer.losses.svr` as ``radius_M[..., None]``. DynamicSVR predicts R_i from the similarities
+of anchor i within the (gathered) batch, so the predictor's width is the batch size.
+
+Shape legend: M = members (any leading dims), B = pairs, D = embedding dim, H = hidden width,
+I, O = inputs and outputs of a layer.
+
+References:
+    Luo et al. 2025, "SupCLAP", arXiv:2509.21033. Depth from the text; width, initial values and
+    the detached input are this project's choices.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import relu
+
+from trainer.losses.infonce import similarity_logits
+from trainer.losses.pairs import Scalar, check_pairs, promote_half
+
+INITIAL_RADIUS = 0.5
+HIDDEN_WIDTH = 128
+LAST_WEIGHT_STD = 1e-3
+
+
+class Predictor(NamedTuple):
+    """Parameters of the three-layer radius predictor; weights [..., O, I], biases [..., O]."""
+
+    weight_1: Tensor
+    bias_1: Tensor
+    weight_2: Tensor
+    bias_2: Tensor
+    weight_3: Tensor
+    bias_3: Tensor
+
+
+def init_predictor(batch: int, generator: torch.Generator | None = None) -> Predictor:
+    """Return a predictor B -> 128 -> 128 -> 1 of one member that starts near R = 0.5.
+
+    Args:
+        batch: Pairs in the (gathered) batch.
+        generator: Source of the weights; torch's global one by default.
+    """
+
+    def uniform(outputs: int, inputs: int, fan_in: int) -> Tensor:
+        bound = 1 / math.sqrt(fan_in)
+        return (2 * torch.rand(outputs, inputs, generator=generator) - 1) * bound
+
+    return Predictor(
+        uniform(HIDDEN_WIDTH, batch, batch),
+        uniform(HIDDEN_WIDTH, 1, batch)[:, 0],
+        uniform(HIDDEN_WIDTH, HIDDEN_WIDTH, HIDDEN_WIDTH),
+        uniform(HIDDEN_WIDTH, 1, HIDDEN_WIDTH)[:, 0],
+        LAST_WEIGHT_STD * torch.randn(1, HIDDEN_WIDTH, generator=generator),
+        torch.full((1,), INITIAL_RADIUS),
+    )
+
+
+def predict_radius(
+    anchors_MBD: Tensor, partners_MBD: Tensor, temperature: Scalar, predictor: Predictor
+) -> Tensor:
+    r"""Return R_i = f(S_i) for every anchor, shape [..., B].
+
+    :math:`S_i = [s(t_i, a_i), s(t_i, a_j)_{j \ne i}]`, the partner first, detached: the radius
+    learns from the loss, the embeddings do not learn to steer the radius.
+
+    Args:
+        anchors_MBD: Anchors, L2-normalised by the caller, shape [..., B, D].
+        partners_MBD: Partners, same shape.
+        temperature: tau > 0, a float or a tensor of shape [...].
+        predictor: Parameters with leading dims that broadcast against [...].
+
+    Raises:
+        PairShapeError: If the batches do not match or are empty.
+        PredictorWidthError: If the predictor was built for another batch size.
+    """
+    check_pairs(anchors_MBD, partners_MBD)
+    batch, width = anchors_MBD.shape[-2], predictor.weight_1.shape[-1]
+    if width != batch:
+        raise PredictorWidthError(
+            f"the radius predictor takes {width} similarities but the batch has {batch} pairs: "
+            "build it for the gathered batch size and drop the last incomplete batch"
+        )
+    with torch.no_grad():
+        similarities_MBB = similarity_logits(anchors_MBD, partners_MBD, temperature)
+    hidden_MBH = partner_first(similarities_MBB)
+    hidden_MBH = relu(_apply(predictor.weight_1, predictor.bias_1, hidden_MBH))
+    hidden_MBH = relu(_apply(predictor.weight_2, predictor.bias_2, hidden_MBH))
+    return _apply(predictor.weight_3, predictor.bias_3, hidden_MBH)[..., 0]
+
+
+def radius_penalty(anchors_MBD: Tensor, partners_MBD: Tensor, radius_MB: Tensor) -> Tensor:
+    r"""Return L_cons = mean_i [ReLU(R_i - d_i) + ReLU(-R_i)], d detached, shape [...].
+
+    Zero exactly when every radius lies between 0 and the distance of its pair.
+
+    Args:
+        anchors_MBD: Anchors, shape [..., B, D].
+        partners_MBD: Partners, same shape.
+        radius_MB: Radii, shape [..., B] or [..., 1].
+    """
+    check_pairs(anchors_MBD, partners_MBD)
+    pull_MBD = promote_half(partners_MBD.detach()) - promote_half(anchors_MBD.detach())
+    distance_MB = torch.linalg.vector_norm(pull_MBD, dim=-1)
+    return (relu(radius_MB - distance_MB) + relu(-radius_MB)).mean(dim=-1)
+
+
+def partner_first(similarities_MBB: Tensor) -> Tensor:
+    """Move the diagonal to the front of each row and keep the order of the rest."""
+    batch = similarities_MBB.shape[-1]
+    columns_B = torch.arange(batch, device=similarities_MBB.device)
+    # Row i reads columns i, 0, ..., i - 1, i + 1, ...: the later ones are in place already.
+    order_BB = (columns_B - 1).expand(batch, batch).clone()
+    order_BB = torch.where(columns_B > columns_B[:, None], columns_B, order_BB)
+    order_BB[:, 0] = columns_B
+    return similarities_MBB.gather(-1, order_BB.expand_as(similarities_MBB))
+
+
+def _apply(weight_MOI: Tensor, bias_MO: Tensor, inputs_MBI: Tensor) -> Tensor:
+    return inputs_MBI @ weight_MOI.mT + bias_MO[..., None, :]
+
+
+class PredictorWidthError(ValueError):
+    """The radius predictor was built for another batch size."""
