@@ -86,7 +86,7 @@ def run_sweep(study: Study, options: SweepOptions, display: Display) -> SweepRes
             finished is in the ledger.
         KeyboardInterrupt: On Ctrl-C; MLflow then shows the study as KILLED.
     """
-    folder = StudyFolder(options.results / study.name)
+    folder = StudyFolder(options.results.absolute() / study.name)
     folder.create()
     with folder.locked():
         mend_journal(folder.ledger)

@@ -177,6 +177,10 @@ class CohortSearch(Searcher):
         failure = errors[0] if errors else "the cohort ended without an outcome"
         self._conductor.fail([member.trial for member in cohort.members], failure)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its searcher for a restore that never happens."""
+        return {}
+
     def save(self, checkpoint_path: str) -> None:
         """Nothing: Tune is never restored."""
 
