@@ -30,12 +30,7 @@ from orchestrator.report.canvas import (
     use_log_rates,
 )
 from orchestrator.report.layout import Curve, Horizontal, Layout, lay_out, position
-from orchestrator.report.palette import (
-    INK,
-    MARKS,
-    MATPLOTLIB_DASHES,
-    curve_colour,
-)
+from orchestrator.report.palette import INK, MARKS, MATPLOTLIB_DASHES, curve_colour
 from orchestrator.report.wording import format_number, name_metric, name_regime
 from trainer.cohort import Outcome
 
