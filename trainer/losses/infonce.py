@@ -23,6 +23,10 @@ from trainer.losses.pairs import (
     stack_embeddings,
     stack_scalar,
 )
+from trainer.losses.tiled import infonce_tiled
+
+LARGEST_BUFFER_BYTES = 256 * 2**20
+"""Size of one member's B x B similarities above which they are computed twice, not kept."""
 
 
 def infonce(x_MBD: Tensor, y_MBD: Tensor, temperature: Scalar) -> Tensor:
@@ -55,7 +59,9 @@ def infonce(x_MBD: Tensor, y_MBD: Tensor, temperature: Scalar) -> Tensor:
     x_MBD, y_MBD = stack_embeddings(x_MBD, members), stack_embeddings(y_MBD, members)
     tau_M = stack_scalar(temperature, members, like=x_MBD)
     is_safe_M = exp_is_safe(1 / tau_M.detach(), terms=x_MBD.shape[-2])
-    losses_M = choose_per_member(is_safe_M, infonce_fused, infonce_plain, x_MBD, y_MBD, tau_M)
+    is_large = x_MBD.shape[-2] ** 2 * x_MBD.element_size() > LARGEST_BUFFER_BYTES
+    fast = infonce_tiled if is_large else infonce_fused
+    losses_M = choose_per_member(is_safe_M, fast, infonce_plain, x_MBD, y_MBD, tau_M)
     return losses_M.reshape(members)
 
 

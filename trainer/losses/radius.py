@@ -4,8 +4,8 @@ StaticSVR has one learnable number; as a parameter of shape [...] it enters
 :mod:`trainer.losses.svr` as ``radius_M[..., None]``. DynamicSVR predicts R_i from the similarities
 of anchor i within the (gathered) batch, so the predictor's width is the batch size.
 
-Shape legend: M = members (any leading dims), B = pairs, D = embedding dim, H = hidden width,
-I, O = inputs and outputs of a layer.
+Shape legend: M = members (any leading dims), A = anchors, B = pairs, D = embedding dim,
+H = hidden width, I, O = inputs and outputs of a layer.
 
 References:
     Luo et al. 2025, "SupCLAP", arXiv:2509.21033. Depth from the text; width, initial values and
@@ -19,8 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import relu
 
-from trainer.losses.infonce import similarity_logits
-from trainer.losses.pairs import Scalar, check_pairs, promote_half
+from trainer.losses.pairs import Scalar, as_member_scalar, check_pairs, promote_half
 
 INITIAL_RADIUS = 0.5
 HIDDEN_WIDTH = 128
@@ -61,36 +60,41 @@ def init_predictor(batch: int, generator: torch.Generator | None = None) -> Pred
 
 
 def predict_radius(
-    anchors_MBD: Tensor, partners_MBD: Tensor, temperature: Scalar, predictor: Predictor
+    anchors_MAD: Tensor,
+    partners_MBD: Tensor,
+    temperature: Scalar,
+    predictor: Predictor,
+    first: int = 0,
 ) -> Tensor:
-    r"""Return R_i = f(S_i) for every anchor, shape [..., B].
+    r"""Return R_i = f(S_i) for every anchor, shape [..., A].
 
     :math:`S_i = [s(t_i, a_i), s(t_i, a_j)_{j \ne i}]`, the partner first, detached: the radius
     learns from the loss, the embeddings do not learn to steer the radius.
 
     Args:
-        anchors_MBD: Anchors, L2-normalised by the caller, shape [..., B, D].
-        partners_MBD: Partners, same shape.
+        anchors_MAD: Anchors, L2-normalised by the caller, shape [..., A, D], A <= B.
+        partners_MBD: All candidates of the (gathered) batch, shape [..., B, D].
         temperature: tau > 0, a float or a tensor of shape [...].
         predictor: Parameters with leading dims that broadcast against [...].
+        first: Row of ``partners_MBD`` that is the partner of anchor 0; the others follow.
 
     Raises:
-        PairShapeError: If the batches do not match or are empty.
         PredictorWidthError: If the predictor was built for another batch size.
     """
-    check_pairs(anchors_MBD, partners_MBD)
-    batch, width = anchors_MBD.shape[-2], predictor.weight_1.shape[-1]
+    batch, width = partners_MBD.shape[-2], predictor.weight_1.shape[-1]
     if width != batch:
         raise PredictorWidthError(
             f"the radius predictor takes {width} similarities but the batch has {batch} pairs: "
             "build it for the gathered batch size and drop the last incomplete batch"
         )
     with torch.no_grad():
-        similarities_MBB = similarity_logits(anchors_MBD, partners_MBD, temperature)
-    hidden_MBH = partner_first(similarities_MBB)
-    hidden_MBH = relu(_apply(predictor.weight_1, predictor.bias_1, hidden_MBH))
-    hidden_MBH = relu(_apply(predictor.weight_2, predictor.bias_2, hidden_MBH))
-    return _apply(predictor.weight_3, predictor.bias_3, hidden_MBH)[..., 0]
+        anchors_MAD = promote_half(anchors_MAD)
+        tau_M11 = as_member_scalar(temperature, anchors_MAD)[..., None, None]
+        similarities_MAB = (anchors_MAD / tau_M11) @ promote_half(partners_MBD).mT
+    hidden_MAH = partner_first(similarities_MAB, first)
+    hidden_MAH = relu(_apply(predictor.weight_1, predictor.bias_1, hidden_MAH))
+    hidden_MAH = relu(_apply(predictor.weight_2, predictor.bias_2, hidden_MAH))
+    return _apply(predictor.weight_3, predictor.bias_3, hidden_MAH)[..., 0]
 
 
 def radius_penalty(anchors_MBD: Tensor, partners_MBD: Tensor, radius_MB: Tensor) -> Tensor:
@@ -109,19 +113,19 @@ def radius_penalty(anchors_MBD: Tensor, partners_MBD: Tensor, radius_MB: Tensor)
     return (relu(radius_MB - distance_MB) + relu(-radius_MB)).mean(dim=-1)
 
 
-def partner_first(similarities_MBB: Tensor) -> Tensor:
-    """Move the diagonal to the front of each row and keep the order of the rest."""
-    batch = similarities_MBB.shape[-1]
-    columns_B = torch.arange(batch, device=similarities_MBB.device)
-    # Row i reads columns i, 0, ..., i - 1, i + 1, ...: the later ones are in place already.
-    order_BB = (columns_B - 1).expand(batch, batch).clone()
-    order_BB = torch.where(columns_B > columns_B[:, None], columns_B, order_BB)
-    order_BB[:, 0] = columns_B
-    return similarities_MBB.gather(-1, order_BB.expand_as(similarities_MBB))
+def partner_first(similarities_MAB: Tensor, first: int = 0) -> Tensor:
+    """Move column ``first + i`` to the front of row i and keep the order of the rest."""
+    anchors, batch = similarities_MAB.shape[-2:]
+    columns_B = torch.arange(batch, device=similarities_MAB.device)
+    partner_A1 = columns_B[first : first + anchors, None]
+    # Row i reads columns p, 0, ..., p - 1, p + 1, ...: the later ones are in place already.
+    order_AB = torch.where(columns_B > partner_A1, columns_B, columns_B - 1)
+    order_AB[:, :1] = partner_A1
+    return similarities_MAB.gather(-1, order_AB.expand_as(similarities_MAB))
 
 
-def _apply(weight_MOI: Tensor, bias_MO: Tensor, inputs_MBI: Tensor) -> Tensor:
-    return inputs_MBI @ weight_MOI.mT + bias_MO[..., None, :]
+def _apply(weight_MOI: Tensor, bias_MO: Tensor, inputs_MAI: Tensor) -> Tensor:
+    return inputs_MAI @ weight_MOI.mT + bias_MO[..., None, :]
 
 
 class PredictorWidthError(ValueError):

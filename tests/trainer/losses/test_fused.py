@@ -32,6 +32,13 @@ def supcon_plain_with_classes(x: Tensor, y: Tensor, tau: Tensor) -> Tensor:
     return supcon_plain(x, y, labels_like(x), tau)
 
 
+def tiled(x: Tensor, y: Tensor, tau: Tensor) -> Tensor:
+    # The public entry, told that no buffer is small enough to be kept.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trainer.losses.infonce.LARGEST_BUFFER_BYTES", 0)
+        return infonce(x, y, tau)
+
+
 def siglip_at_scale(x: Tensor, y: Tensor, tau: Tensor) -> Tensor:
     return siglip(x, y, 1 / tau, -1 / tau + 1)
 
@@ -51,6 +58,7 @@ def svr(form: Callable[..., Tensor], radius_y: float | None) -> Objective:
 PAIRED_FORMS = [
     pytest.param(infonce, infonce_plain, id="infonce"),
     pytest.param(nt_xent, nt_xent_plain, id="nt-xent"),
+    pytest.param(tiled, infonce_plain, id="tiled"),
     pytest.param(siglip_at_scale, siglip_plain_at_scale, id="siglip"),
     pytest.param(svr(infonce_svr, None), svr(infonce_svr_plain, None), id="svr-uni"),
     pytest.param(svr(infonce_svr, 0.7), svr(infonce_svr_plain, 0.7), id="svr-bi"),
