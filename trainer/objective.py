@@ -15,12 +15,15 @@ from trainer.objective_settings import (
     CLSettings,
     CrossEntropySettings,
     DCLSettings,
+    DynamicSVRSettings,
     FocalSettings,
     InfoNCESettings,
     KindSettings,
     NSCLSettings,
     NTXentSettings,
     ObjectiveSettings,
+    SigLIPSettings,
+    StaticSVRSettings,
     SupConSettings,
     VICRegSettings,
 )
@@ -28,12 +31,14 @@ from trainer.objectives.contrastive import bind_cl, bind_dcl, bind_infonce, bind
 from trainer.objectives.protocol import Objective, ObjectiveBatch, ObjectiveContext
 from trainer.objectives.prototype import bind_clop
 from trainer.objectives.redundancy import bind_barlow_twins, bind_vicreg
+from trainer.objectives.sigmoid import bind_siglip
 from trainer.objectives.supervised import (
     bind_cross_entropy,
     bind_focal,
     bind_nscl,
     bind_supcon,
 )
+from trainer.objectives.support_vector import bind_dynamic_svr, bind_static_svr
 
 __all__ = [
     "Objective",
@@ -57,6 +62,11 @@ STACKED_SCALARS = frozenset(
         "variance_weight",
         "covariance_weight",
         "redundancy_weight",
+        "scale",
+        "bias",
+        "alpha",
+        "beta",
+        "radius",
     }
 )
 """Fields in which members of one stacked call may differ: they become rows of tensors."""
@@ -74,7 +84,7 @@ def structure(settings: ObjectiveSettings) -> str:
     return json.dumps(kept, sort_keys=True, separators=(",", ":"))
 
 
-def build_objective(  # noqa: C901, PLR0911 - one arm per kind, nothing else
+def build_objective(  # noqa: C901, PLR0911, PLR0912 - one arm per kind, nothing else
     members: Sequence[ObjectiveSettings], context: ObjectiveContext
 ) -> Objective:
     """Return the objective of a stack of members.
@@ -110,6 +120,12 @@ def build_objective(  # noqa: C901, PLR0911 - one arm per kind, nothing else
             return bind_barlow_twins(of_kind(members, BarlowTwinsSettings), context)
         case FocalSettings():
             return bind_focal(of_kind(members, FocalSettings), context)
+        case SigLIPSettings():
+            return bind_siglip(of_kind(members, SigLIPSettings), context)
+        case StaticSVRSettings():
+            return bind_static_svr(of_kind(members, StaticSVRSettings), context)
+        case DynamicSVRSettings():
+            return bind_dynamic_svr(of_kind(members, DynamicSVRSettings), context)
         case ClopSettings():
             return bind_clop(of_kind(members, ClopSettings), context)
         case unknown:

@@ -15,6 +15,8 @@ Temperature = Annotated[
 ]
 
 
+Scale = Annotated[float, Field(gt=0.0, le=1000.0, description="k: cosines are multiplied by it")]
+Bias = Annotated[float, Field(ge=-1000.0, le=1000.0, description="b: added to scaled cosines")]
 Weight = Annotated[float, Field(ge=0.0, le=1e4, description="weight of a term, 0 for none")]
 
 
@@ -141,6 +143,64 @@ class FocalSettings(KindSettings):
     normalizer: Literal["positives", "views"] = "positives"
 
 
+class SigLIPSettings(KindSettings):
+    """SigLIP: every pair is its own yes-or-no question (arXiv:2303.15343).
+
+    ``scale`` (k) and ``bias`` (b) are the initial values; ``learnable: false`` keeps them.
+    """
+
+    kind: Literal["siglip"] = "siglip"
+    scale: Scale = 10.0
+    bias: Bias = -10.0
+    learnable: bool = True
+
+
+class SVRSettings(KindSettings):
+    """What both forms of support vector regularisation have in common (arXiv:2509.21033).
+
+    ``base``: InfoNCE with the fixed ``temperature``, or SigLIP with ``scale``, ``bias`` and
+    ``learnable`` as in the kind ``siglip``. ``form``: how support vectors are scored, as the
+    base does or always by InfoNCE. ``sides``: support vectors of the first views only, or of
+    both. ``alpha``, ``beta``: weights of L_svr and of L_cons, which keeps the radius between 0
+    and the distance of the pair. ``radius``: initial R. ``normalize_sup`` brings support vectors
+    back to the unit sphere. ``detach_u`` removes the effect: a negative control.
+    """
+
+    base: Literal["infonce", "siglip"] = "infonce"
+    temperature: Temperature = 0.07
+    scale: Scale = 10.0
+    bias: Bias = -10.0
+    learnable: bool = True
+    form: Literal["base", "infonce"] = "base"
+    sides: Literal["uni", "bi"] = "bi"
+    alpha: Annotated[float, Field(ge=0.0, le=100.0)] = 1.0
+    radius: Annotated[float, Field(ge=-10.0, le=10.0)] = 0.5
+    detach_u: bool = False
+    normalize_sup: bool = False
+
+
+class StaticSVRSettings(SVRSettings):
+    """StaticSVR: one radius for all anchors.
+
+    ``radius_mode``: ``learnable`` (the paper), ``per_direction`` (one learnable number for each
+    side), or ``fixed`` (for sweeps of the radius; 0 is the control "just more InfoNCE").
+    """
+
+    kind: Literal["static_svr"] = "static_svr"
+    beta: Annotated[float, Field(ge=0.0, le=100.0)] = 0.0
+    radius_mode: Literal["learnable", "per_direction", "fixed"] = "learnable"
+
+
+class DynamicSVRSettings(SVRSettings):
+    """DynamicSVR: a small network per side predicts each anchor's radius from its similarities.
+
+    Its width is the batch size, so every batch must have the same.
+    """
+
+    kind: Literal["dynamic_svr"] = "dynamic_svr"
+    beta: Annotated[float, Field(ge=0.0, le=100.0)] = 0.01
+
+
 ObjectiveSettings = Annotated[
     InfoNCESettings
     | NTXentSettings
@@ -152,7 +212,10 @@ ObjectiveSettings = Annotated[
     | DCLSettings
     | VICRegSettings
     | BarlowTwinsSettings
-    | FocalSettings,
+    | FocalSettings
+    | SigLIPSettings
+    | StaticSVRSettings
+    | DynamicSVRSettings,
     Field(discriminator="kind"),
 ]
 """Settings of any objective; ``kind`` says which."""

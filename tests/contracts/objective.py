@@ -24,7 +24,7 @@ from trainer.objective_settings import ObjectiveSettings
 
 CLASSES = 3
 MEMBERS = 3
-SIZES = [(4, 4), (5, 3), (12, 5), (33, 7), (65, 31), (256, 32), (257, 5)]
+SIZES = [(5, 3), (33, 7), (65, 31), (256, 32), (257, 5)]
 SETTINGS: TypeAdapter[ObjectiveSettings] = TypeAdapter(ObjectiveSettings)
 
 

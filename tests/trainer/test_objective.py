@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.testing import assert_close
 
 from tests.contracts.objective import (
     context_for,
@@ -12,6 +13,7 @@ from tests.contracts.objective import (
     read_settings,
 )
 from trainer.errors import MixedStructureError, PrototypeCountError, TrainerError
+from trainer.losses.radius import PredictorWidthError
 from trainer.objective import build_objective, structure
 from trainer.objective_settings import ObjectiveSettings
 
@@ -32,6 +34,10 @@ def losses(members: list[ObjectiveSettings]) -> torch.Tensor:
         ({"kind": "infonce"}, {"kind": "infonce", "temperature": 0.3}),
         ({"kind": "clop"}, {"kind": "clop", "lambda": 0.0, "temperature": 1.0}),
         ({"kind": "clop"}, {"kind": "clop", "prototypes": "random", "label_fraction": 0.1}),
+        ({"kind": "siglip"}, {"kind": "siglip", "scale": 5.0, "bias": 0.0}),
+        ({"kind": "static_svr"}, {"kind": "static_svr", "alpha": 0.1, "beta": 1.0, "radius": 0.0}),
+        ({"kind": "focal"}, {"kind": "focal", "gamma": 0.0, "eta": 60.0}),
+        ({"kind": "vicreg"}, {"kind": "vicreg", "variance_weight": 1.0}),
     ],
 )
 def test_members_that_differ_in_scalars_share_a_structure(
@@ -47,6 +53,9 @@ def test_members_that_differ_in_scalars_share_a_structure(
         ({"kind": "clop"}, {"kind": "clop", "similarity": "manhattan"}),
         ({"kind": "clop"}, {"kind": "clop", "base": "nt_xent"}),
         ({"kind": "supcon"}, {"kind": "supcon", "variant": "cross_view"}),
+        ({"kind": "cl"}, {"kind": "cl", "positive_in_denominator": True}),
+        ({"kind": "static_svr"}, {"kind": "dynamic_svr"}),
+        ({"kind": "static_svr"}, {"kind": "static_svr", "radius_mode": "fixed"}),
     ],
 )
 def test_members_that_differ_in_formula_are_refused_as_one_stack(
@@ -69,6 +78,56 @@ def test_an_empty_stack_and_missing_seeds_are_refused() -> None:
 def test_clop_with_lambda_zero_is_its_base_to_the_last_bit(base: str) -> None:
     clop = three(kind="clop", base=base, temperature=0.2, **{"lambda": 0.0})
     assert torch.equal(losses(clop), losses(three(kind=base, temperature=0.2)))
+
+
+@pytest.mark.parametrize("sides", ["uni", "bi"])
+def test_svr_without_weight_is_its_base(sides: str) -> None:
+    ours = losses(three(kind="static_svr", alpha=0.0, sides=sides, temperature=0.2))
+    assert_close(ours, losses(three(kind="infonce", temperature=0.2)), rtol=1e-13, atol=0)
+    on_siglip = losses(three(kind="static_svr", base="siglip", alpha=0.0, sides=sides))
+    assert_close(on_siglip, losses(three(kind="siglip")), rtol=1e-13, atol=0)
+
+
+def test_two_sided_svr_of_radius_zero_and_weight_one_doubles_its_base() -> None:
+    control = three(kind="static_svr", radius_mode="fixed", radius=0.0, temperature=0.2)
+    assert_close(
+        losses(control), 2 * losses(three(kind="infonce", temperature=0.2)), rtol=1e-12, atol=0
+    )
+
+
+@pytest.mark.parametrize(
+    ("mode", "sides", "shape"),
+    [
+        ("learnable", "bi", (3, 1)),
+        ("per_direction", "bi", (3, 2)),
+        ("per_direction", "uni", (3, 1)),
+    ],
+)
+def test_static_radius_is_one_number_or_one_per_side(
+    mode: str, sides: str, shape: tuple[int, int]
+) -> None:
+    members = three(kind="static_svr", radius_mode=mode, sides=sides, radius=0.3)
+    radius = build_objective(members, context_for(BATCH)).init_parameters()["radius"]
+    assert_close(radius, torch.full(shape, 0.3, dtype=torch.float64))
+
+
+def test_a_fixed_radius_and_a_fixed_scale_leave_nothing_to_learn() -> None:
+    fixed = three(kind="static_svr", radius_mode="fixed", base="siglip", learnable=False)
+    assert build_objective(fixed, context_for(BATCH)).init_parameters() == {}
+
+
+def test_dynamic_predictors_start_from_the_radius_of_each_member() -> None:
+    members = [read_settings(kind="dynamic_svr", radius=radius) for radius in (0.0, 0.5, 1.5)]
+    parameters = build_objective(members, context_for(BATCH)).init_parameters()
+    assert parameters["x.bias_3"].tolist() == parameters["y.bias_3"].tolist()
+    assert parameters["x.bias_3"].tolist() == [[0.0], [0.5], [1.5]]
+    assert parameters["x.weight_1"].shape == (3, 128, 9)
+
+
+def test_dynamic_svr_refuses_a_batch_of_another_size() -> None:
+    objective = build_objective(three(kind="dynamic_svr"), context_for(BATCH))
+    with pytest.raises(PredictorWidthError, match=r"takes 9 similarities but the batch has 7"):
+        objective(objective.init_parameters(), random_batch(7, 5))
 
 
 def test_clop_refuses_more_classes_than_dimensions_and_names_both() -> None:

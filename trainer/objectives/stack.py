@@ -5,13 +5,15 @@ Shape legend: M = members, B = pairs, D = embedding dim.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from typing import Self, TypeVar
 
 import torch
 from torch import Tensor
 
 from trainer.losses.rows import normalize_rows, pad_columns
 from trainer.objectives.protocol import ObjectiveBatch, ObjectiveContext
+
+Stack = TypeVar("Stack", bound="MemberStack")
 
 SMALLEST_BATCH_TAKEN_ALONE = 128
 """Pairs from which on a member's 2B x 2B buffers fill the cache of a core by themselves."""
@@ -30,12 +32,17 @@ class MemberStack:
 
     def select(self, keep: Sequence[int]) -> Self:
         """Return the objective of the members at these positions, in this order."""
-        rows = {
-            field.name: value[list(keep)]
-            for field in fields(self)
-            if isinstance(value := getattr(self, field.name), Tensor)
-        }
-        return replace(self, **rows)
+        return select_rows(self, keep)
+
+
+def select_rows(stack: Stack, keep: Sequence[int]) -> Stack:
+    """Return the stack with these rows of its tensors, and all that the members share."""
+    rows = {
+        field.name: value[list(keep)]
+        for field in fields(stack)
+        if isinstance(value := getattr(stack, field.name), Tensor)
+    }
+    return replace(stack, **rows)
 
 
 def member_scalars(values: Iterable[float], context: ObjectiveContext) -> Tensor:
@@ -56,7 +63,24 @@ def constant_dtype(context: ObjectiveContext) -> torch.dtype:
 
 def unit_views(batch: ObjectiveBatch) -> tuple[Tensor, Tensor]:
     """Return both views L2-normalised, D padded with zero columns to a multiple of 16."""
-    return normalize_rows(pad_columns(batch.x_MBD)), normalize_rows(pad_columns(batch.y_MBD))
+    return unit_rows(batch.x_MBD), unit_rows(batch.y_MBD)
+
+
+def unit_rows(projections_MBD: Tensor) -> Tensor:
+    """Return one view's rows as :func:`unit_views` does.
+
+    Their gradient is laid out row by row before it is passed on: how it arrives depends on which
+    form of a loss the other members took, and sums over a row depend on its layout.
+    """
+    rows_MBD = normalize_rows(pad_columns(projections_MBD))
+    if rows_MBD.requires_grad:
+        rows_MBD.register_hook(lay_out_rows)  # type: ignore[no-untyped-call]
+    return rows_MBD
+
+
+def lay_out_rows(gradient_MBD: Tensor | None) -> Tensor | None:
+    """Return the gradient contiguous; autograd may hand over None for a gradient of zero."""
+    return None if gradient_MBD is None else gradient_MBD.contiguous()
 
 
 def apply_in_cache(loss: Callable[..., Tensor], x_MBD: Tensor, *others_M: Tensor) -> Tensor:
@@ -74,7 +98,22 @@ def apply_in_cache(loss: Callable[..., Tensor], x_MBD: Tensor, *others_M: Tensor
     Returns:
         Losses, shape (M,).
     """
-    if x_MBD.device.type != "cpu" or x_MBD.shape[1] < SMALLEST_BATCH_TAKEN_ALONE:
+    if x_MBD.shape[1] < SMALLEST_BATCH_TAKEN_ALONE:
         return loss(x_MBD, *others_M)
-    members = zip(x_MBD.unbind(0), *(other.unbind(0) for other in others_M), strict=True)
+    return apply_one_by_one(loss, x_MBD, *others_M)
+
+
+def apply_one_by_one(loss: Callable[..., Tensor], *stacks_M: Tensor) -> Tensor:
+    """Return ``loss`` of each member, taken alone on CPU; other devices take the stack.
+
+    Args:
+        loss: Function with or without leading member dimensions, to one row per member.
+        stacks_M: Its arguments, each with a leading member dimension.
+
+    Returns:
+        Its results, stacked.
+    """
+    if stacks_M[0].device.type != "cpu":
+        return loss(*stacks_M)
+    members = zip(*(stack.unbind(0) for stack in stacks_M), strict=True)
     return torch.stack([loss(*member) for member in members])

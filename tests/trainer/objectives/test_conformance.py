@@ -11,24 +11,24 @@ Refusals = Mapping[str, type[Exception]]
 
 class TestInfoNCE(ObjectiveContract):
     members = (
+        read_settings(kind="infonce", temperature=0.005),
         read_settings(kind="infonce", temperature=0.1),
-        read_settings(kind="infonce", temperature=0.5),
         read_settings(kind="infonce", temperature=1.0),
     )
 
 
 class TestNTXent(ObjectiveContract):
     members = (
+        read_settings(kind="nt_xent", temperature=0.005),
         read_settings(kind="nt_xent", temperature=0.1),
-        read_settings(kind="nt_xent", temperature=0.5),
         read_settings(kind="nt_xent", temperature=1.0),
     )
 
 
 class TestSupCon(ObjectiveContract):
     members = (
+        read_settings(kind="supcon", temperature=0.005),
         read_settings(kind="supcon", temperature=0.1),
-        read_settings(kind="supcon", temperature=0.5),
         read_settings(kind="supcon", temperature=1.0),
     )
 
@@ -155,4 +155,94 @@ class TestFocalNormalisedByViews(ObjectiveContract):
         read_settings(kind="focal", normalizer="views", temperature=0.1),
         read_settings(kind="focal", normalizer="views", temperature=0.5, gamma=0.5),
         read_settings(kind="focal", normalizer="views", temperature=1.0, eta=300.0),
+    )
+
+
+class TestSigLIP(ObjectiveContract):
+    members = (
+        read_settings(kind="siglip"),
+        read_settings(kind="siglip", scale=2.0),
+        read_settings(kind="siglip", scale=50.0, bias=0.0),
+    )
+
+
+class TestSigLIPWithFixedScale(ObjectiveContract):
+    members = (
+        read_settings(kind="siglip", learnable=False),
+        read_settings(kind="siglip", learnable=False, scale=2.0),
+        read_settings(kind="siglip", learnable=False, scale=200.0, bias=-20.0),
+    )
+
+
+class TestStaticSVR(ObjectiveContract):
+    members = (
+        read_settings(kind="static_svr"),
+        read_settings(kind="static_svr", temperature=0.2, alpha=0.1),
+        read_settings(kind="static_svr", radius=0.0),
+    )
+
+
+class TestStaticSVRPerDirectionWithNormalisedSupport(ObjectiveContract):
+    members = (
+        read_settings(kind="static_svr", radius_mode="per_direction", normalize_sup=True),
+        read_settings(
+            kind="static_svr", radius_mode="per_direction", normalize_sup=True, radius=1.5
+        ),
+        read_settings(
+            kind="static_svr", radius_mode="per_direction", normalize_sup=True, alpha=2.0
+        ),
+    )
+
+
+class TestFixedSVRWithPenalty(ObjectiveContract):
+    has_plain_gradient = False
+    members = (
+        read_settings(kind="static_svr", radius_mode="fixed", sides="uni", beta=0.1),
+        read_settings(kind="static_svr", radius_mode="fixed", sides="uni", beta=0.1, radius=3.0),
+        read_settings(kind="static_svr", radius_mode="fixed", sides="uni", beta=1.0, radius=-1.0),
+    )
+
+
+class TestSVRWithDetachedDirection(ObjectiveContract):
+    has_plain_gradient = False
+    members = (
+        read_settings(kind="static_svr", detach_u=True),
+        read_settings(kind="static_svr", detach_u=True, temperature=0.5),
+        read_settings(kind="static_svr", detach_u=True, radius=1.0),
+    )
+
+
+class TestStaticSVROnSigLIP(ObjectiveContract):
+    members = (
+        read_settings(kind="static_svr", base="siglip"),
+        read_settings(kind="static_svr", base="siglip", scale=2.0),
+        read_settings(kind="static_svr", base="siglip", bias=-5.0, radius=1.0),
+    )
+
+
+class TestStaticSVROnSigLIPInInfoNCEForm(ObjectiveContract):
+    members = (
+        read_settings(kind="static_svr", base="siglip", form="infonce", learnable=False),
+        read_settings(kind="static_svr", base="siglip", form="infonce", learnable=False, scale=2),
+        read_settings(kind="static_svr", base="siglip", form="infonce", learnable=False, bias=-1),
+    )
+
+
+class TestDynamicSVR(ObjectiveContract):
+    is_blind_to_row_order = False
+    has_plain_gradient = False
+    members = (
+        read_settings(kind="dynamic_svr"),
+        read_settings(kind="dynamic_svr", temperature=0.2, alpha=0.5),
+        read_settings(kind="dynamic_svr", beta=0.0, radius=1.0),
+    )
+
+
+class TestDynamicSVROnSigLIP(ObjectiveContract):
+    is_blind_to_row_order = False
+    has_plain_gradient = False
+    members = (
+        read_settings(kind="dynamic_svr", base="siglip", sides="uni"),
+        read_settings(kind="dynamic_svr", base="siglip", sides="uni", scale=2.0),
+        read_settings(kind="dynamic_svr", base="siglip", sides="uni", alpha=0.1),
     )

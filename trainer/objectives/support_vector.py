@@ -1,0 +1,183 @@
+"""StaticSVR and DynamicSVR: a base objective regularised by support vectors.
+
+Shape legend: M = members, B = pairs, D = embedding dim, R = radii of a member (1 for both sides
+together, 2 for one each).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Self
+
+import torch
+from torch import Tensor
+
+from trainer.losses.radius import Predictor, init_predictor, predict_radius, radius_penalty
+from trainer.losses.svr import Support, add_support
+from trainer.objective_settings import DynamicSVRSettings, StaticSVRSettings, SVRSettings
+from trainer.objectives.protocol import ObjectiveBatch, ObjectiveContext
+from trainer.objectives.scoring import Scoring, bind_scoring
+from trainer.objectives.stack import (
+    MemberStack,
+    apply_one_by_one,
+    member_scalars,
+    select_rows,
+    unit_views,
+)
+
+Sides = Literal["uni", "bi"]
+
+
+@dataclass(frozen=True, slots=True)
+class Regularized(MemberStack):
+    """A base objective, and the weights and switches of its regularisation.
+
+    See :mod:`trainer.losses.svr`.
+    """
+
+    alpha_M: Tensor
+    beta_M: Tensor
+    scoring: Scoring
+    sides: Sides
+    support: Support
+
+    def select(self, keep: Sequence[int]) -> Self:
+        """Return the objective of the members at these positions, in this order."""
+        return replace(select_rows(self, keep), scoring=self.scoring.select(keep))
+
+    def total(
+        self,
+        parameters: Mapping[str, Tensor],
+        views: tuple[Tensor, Tensor],
+        radius_x_MB: Tensor,
+        radius_y_MB: Tensor | None,
+    ) -> Tensor:
+        """Return L_base + alpha L_svr + beta L_cons of each member, shape (M,)."""
+        x_MBD, y_MBD = views
+        penalty_M = radius_penalty(x_MBD, y_MBD, radius_x_MB)
+        if radius_y_MB is not None:
+            penalty_M = penalty_M + radius_penalty(y_MBD, x_MBD, radius_y_MB)
+        supported_M = add_support(
+            self.scoring.base(parameters),
+            self.scoring.term(parameters),
+            *(x_MBD, y_MBD, self.alpha_M, radius_x_MB, radius_y_MB, self.support),
+        )
+        return supported_M + self.beta_M * penalty_M
+
+
+@dataclass(frozen=True, slots=True)
+class StaticSVR(Regularized):
+    """One radius for all anchors, learned or fixed, shared by the sides or one each."""
+
+    initial_radius_MR: Tensor
+    is_radius_learnable: bool
+
+    def init_parameters(self) -> dict[str, Tensor]:
+        """Return ``radius`` (M, R) if it is learned, and what the base learns."""
+        own = {"radius": self.initial_radius_MR.clone()} if self.is_radius_learnable else {}
+        return own | self.scoring.init_parameters()
+
+    def __call__(self, parameters: Mapping[str, Tensor], batch: ObjectiveBatch) -> Tensor:
+        """Return the loss of each member, shape (M,)."""
+        radius_MR = parameters.get("radius", self.initial_radius_MR)
+        radius_y_M1 = radius_MR[:, -1:] if self.sides == "bi" else None
+        return self.total(parameters, unit_views(batch), radius_MR[:, :1], radius_y_M1)
+
+
+@dataclass(frozen=True, slots=True)
+class DynamicSVR(Regularized):
+    """A predictor per side gives every anchor its own radius from the batch's similarities."""
+
+    initial_radius_M: Tensor
+    seeds_M: Tensor
+    batch_size: int
+
+    def init_parameters(self) -> dict[str, Tensor]:
+        """Return both predictors, named ``x.weight_1``, ..., and what the base learns."""
+        drawn = [
+            dict(self._draw(int(seed), radius))
+            for seed, radius in zip(self.seeds_M, self.initial_radius_M, strict=True)
+        ]
+        own = {
+            name: torch.stack([one[name] for one in drawn]).to(self.initial_radius_M)
+            for name in drawn[0]
+        }
+        return own | self.scoring.init_parameters()
+
+    def __call__(self, parameters: Mapping[str, Tensor], batch: ObjectiveBatch) -> Tensor:
+        """Return the loss of each member, shape (M,).
+
+        Raises:
+            PredictorWidthError: If the batch has another size than the predictors.
+        """
+        x_MBD, y_MBD = unit_views(batch)
+        tau_M = self.scoring.temperature(parameters).detach()
+        radius_x_MB = predict("x", x_MBD, y_MBD, tau_M, parameters)
+        radius_y_MB = None
+        if self.sides == "bi":
+            radius_y_MB = predict("y", y_MBD, x_MBD, tau_M, parameters)
+        return self.total(parameters, (x_MBD, y_MBD), radius_x_MB, radius_y_MB)
+
+    def _draw(self, seed: int, radius: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Yield one member's predictors; the last bias is the radius they start from."""
+        generator = torch.Generator().manual_seed(seed)
+        for side in ("x", "y") if self.sides == "bi" else ("x",):
+            predictor = init_predictor(self.batch_size, generator)
+            predictor = predictor._replace(bias_3=radius.reshape(1).cpu())
+            for name, value in predictor._asdict().items():
+                yield f"{side}.{name}", value
+
+
+def predict(
+    side: str,
+    anchors_MBD: Tensor,
+    partners_MBD: Tensor,
+    temperature_M: Tensor,
+    parameters: Mapping[str, Tensor],
+) -> Tensor:
+    """Return the radius of every anchor of one side, shape (M, B).
+
+    Members are taken one by one: a batched product with a single output column (the last layer)
+    has other bits than that of a member alone.
+    """
+
+    def predict_one(anchors: Tensor, partners: Tensor, tau: Tensor, *values: Tensor) -> Tensor:
+        return predict_radius(anchors, partners, tau, Predictor(*values))
+
+    values = (parameters[f"{side}.{name}"] for name in Predictor._fields)
+    return apply_one_by_one(predict_one, anchors_MBD, partners_MBD, temperature_M, *values)
+
+
+def bind_static_svr(members: Sequence[StaticSVRSettings], context: ObjectiveContext) -> StaticSVR:
+    """Return StaticSVR with the members' scalars, on their common base."""
+    radius_M1 = member_scalars((m.radius for m in members), context)[:, None]
+    is_one_each = members[0].radius_mode == "per_direction" and members[0].sides == "bi"
+    return StaticSVR(
+        alpha_M=member_scalars((m.alpha for m in members), context),
+        beta_M=member_scalars((m.beta for m in members), context),
+        scoring=bind_scoring(members, context),
+        sides=members[0].sides,
+        support=support_of(members[0]),
+        initial_radius_MR=radius_M1.repeat(1, 2) if is_one_each else radius_M1,
+        is_radius_learnable=members[0].radius_mode != "fixed",
+    )
+
+
+def bind_dynamic_svr(
+    members: Sequence[DynamicSVRSettings], context: ObjectiveContext
+) -> DynamicSVR:
+    """Return DynamicSVR with the members' scalars, on their common base."""
+    return DynamicSVR(
+        alpha_M=member_scalars((m.alpha for m in members), context),
+        beta_M=member_scalars((m.beta for m in members), context),
+        scoring=bind_scoring(members, context),
+        sides=members[0].sides,
+        support=support_of(members[0]),
+        initial_radius_M=member_scalars((m.radius for m in members), context),
+        seeds_M=torch.tensor(context.seeds),
+        batch_size=context.batch_size,
+    )
+
+
+def support_of(settings: SVRSettings) -> Support:
+    """Return how support vectors are formed."""
+    return Support(is_normalized=settings.normalize_sup, is_direction_detached=settings.detach_u)
