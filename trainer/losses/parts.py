@@ -13,6 +13,9 @@ import torch
 from torch import Tensor
 
 CHUNK_ROWS = 512
+CHUNK_ENTRIES = 2**20
+"""Similarities worked on at a time, 4 MiB in float32, where that is fewer than CHUNK_ROWS rows."""
+
 SMALLEST_BATCH_TAKEN_ALONE = 192
 STACK_ALIGNMENT_BYTES = 128
 
@@ -36,11 +39,12 @@ def join_stack(parts: Sequence[Tensor], like: Tensor) -> Tensor:
 def row_chunks(part_BD: Tensor) -> Iterator[tuple[int, Tensor]]:
     """Yield (first row, rows) for chunks [..., R, D] of at most CHUNK_ROWS rows."""
     batch = part_BD.shape[-2]
-    if batch <= CHUNK_ROWS:
+    height = min(CHUNK_ROWS, max(CHUNK_ENTRIES // batch, 1))
+    if batch <= height:
         yield 0, part_BD
         return
-    for start in range(0, batch, CHUNK_ROWS):
-        yield start, part_BD[..., start : start + CHUNK_ROWS, :]
+    for start in range(0, batch, height):
+        yield start, part_BD[..., start : start + height, :]
 
 
 def concatenate(chunks: Sequence[Tensor], dim: int) -> Tensor:
