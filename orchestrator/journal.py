@@ -8,15 +8,29 @@ waits 30 s. Both are mended here, by the one process that holds the study's own 
 import os
 from pathlib import Path
 
+import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+
+from orchestrator.errors import LedgerError
 
 _CHUNK_BYTES = 1 << 16
 
 
 def open_journal(path: Path) -> JournalStorage:
-    """Open the journal as it is."""
-    return JournalStorage(JournalFileBackend(str(path)))
+    """Open the journal as it is; a torn last line is left out.
+
+    Raises:
+        LedgerError: If the file is no journal of Optuna's, or cannot be read or made.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # not "A new study created ..."
+    try:
+        return JournalStorage(JournalFileBackend(str(path)))
+    except OSError as error:
+        raise LedgerError(f"{path}: cannot be opened ({error.strerror})") from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        # Optuna trusts the file: what it stumbles over depends on what somebody put there.
+        raise LedgerError(f"{path}: is not a journal that Optuna wrote") from error
 
 
 def mend_journal(path: Path) -> None:

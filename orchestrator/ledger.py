@@ -56,12 +56,8 @@ class Ledger:
             StudyChangedError: If the ledger belongs to a study that asks something else.
             LedgerError: If the file is not a Rankfall ledger.
         """
-        optuna_study = optuna.create_study(
-            storage=open_journal(path), study_name=study.name, load_if_exists=True
-        )
+        optuna_study = _open_optuna_study(path, study.name)
         found = optuna_study.user_attrs.get("digest")
-        if found is None and optuna_study.get_trials(deepcopy=False):
-            raise LedgerError(f"{path}: holds an Optuna study that Rankfall did not write")
         if found not in (None, study.digest):
             raise StudyChangedError(
                 f"{path}: belongs to study {study.name} {found}, but the file now describes "
@@ -180,6 +176,21 @@ class Ledger:
 def replicate_seed(study: Study, replicate: int) -> int:
     """Return the seed that all trials of one replicate share, whatever their point."""
     return derive_seed(study.name, study.seed, "replicate", replicate)
+
+
+def _open_optuna_study(path: Path, name: str) -> optuna.Study:
+    """Open or start the Optuna study; a refused file is left as it is."""
+    storage = open_journal(path)
+    names = optuna.get_all_study_names(storage)
+    if not names:
+        return optuna.create_study(storage=storage, study_name=name)
+    if names != [name]:
+        raise LedgerError(f"{path}: holds an Optuna study that is not {name}: {', '.join(names)}")
+    # Not create_study(load_if_exists=True), which writes to the journal every time.
+    optuna_study = optuna.load_study(study_name=name, storage=storage)
+    if "digest" not in optuna_study.user_attrs and optuna_study.get_trials(deepcopy=False):
+        raise LedgerError(f"{path}: holds an Optuna study that Rankfall did not write")
+    return optuna_study
 
 
 def _description(study: Study) -> dict[str, Any]:

@@ -1,0 +1,107 @@
+"""Cohorts and packs: every trial once, only what may share a batch together, in any order."""
+
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator.cohorts import cut_packs, group_cohorts
+from orchestrator.ledger import replicate_seed
+from orchestrator.planners.protocol import Proposal
+from search_spaces.point import Point
+from search_spaces.study import Study
+from tests.orchestrator.fabricated import make_tiny
+from trainer.cohort import Cohort
+
+WIDE = make_tiny(
+    "objective.temperature={low: 0.1, high: 1.0, log: true}",
+    "model.norm=[none, layer]",
+    "train.batch_size=[16, 32]",
+)
+
+
+def propose_everywhere(count: int, study: Study = WIDE) -> list[Proposal]:
+    """Return trials over every slice of a study, all different."""
+    slices = study.slices()
+    return [
+        Proposal(slices[i % len(slices)].replace("lr", 0.01 * (1 + i)), i % study.replicates)
+        for i in range(count)
+    ]
+
+
+def trials_of(cohorts: list[Cohort]) -> list[str]:
+    return [member.trial for cohort in cohorts for member in cohort.members]
+
+
+@settings(max_examples=25, deadline=None)
+@given(count=st.integers(0, 120), seed=st.integers(0, 2**16))
+def test_cohorts_hold_every_trial_once_whatever_order_they_are_proposed_in(
+    count: int, seed: int
+) -> None:
+    proposals = propose_everywhere(count)
+    shuffled = random.Random(seed).sample(proposals, count)
+    cohorts = group_cohorts(WIDE, proposals)
+    assert group_cohorts(WIDE, shuffled) == cohorts
+    assert sorted(trials_of(cohorts)) == sorted(p.key for p in proposals)
+    assert len({cohort.cohort_id for cohort in cohorts}) == len(cohorts)
+
+
+def test_members_get_their_own_settings_and_share_all_others() -> None:
+    proposals = {p.key: p for p in propose_everywhere(60)}
+    cohorts = group_cohorts(WIDE, list(proposals.values()))
+    assert len(cohorts) == 4  # two norms, two batch sizes
+    for cohort in cohorts:
+        for member in cohort.members:
+            proposal = proposals[member.trial]
+            wanted = WIDE.settings_at(proposal.point)
+            assert (member.lr, member.objective) == (wanted.lr, wanted.objective)
+            assert (cohort.model, cohort.train) == (wanted.model, wanted.train)
+            assert member.seed == replicate_seed(WIDE, proposal.replicate)
+
+
+def test_no_cohort_outgrows_what_one_failure_may_cost() -> None:
+    study = make_tiny()
+    proposals = propose_everywhere(600, make_tiny())
+    cohorts = group_cohorts(study, proposals)
+    assert [len(cohort.members) for cohort in cohorts] == [256, 256, 88]
+
+
+@settings(max_examples=25, deadline=None)
+@given(count=st.integers(1, 60), members_per_pack=st.integers(1, 20))
+def test_packs_hold_a_cohorts_members_once_with_names_of_their_own(
+    count: int, members_per_pack: int
+) -> None:
+    study = make_tiny()
+    (cohort,) = group_cohorts(study, propose_everywhere(count, study))
+    packs = cut_packs(cohort, members_per_pack)
+    assert sorted(trials_of(packs)) == sorted(trials_of([cohort]))
+    assert max(len(pack.members) for pack in packs) <= members_per_pack
+    assert len({pack.cohort_id for pack in packs}) == len(packs)
+    assert all(pack.train == cohort.train for pack in packs)
+
+
+def test_packs_do_not_mix_replicates_or_objectives_where_the_size_allows() -> None:
+    study = make_tiny()
+    points = [
+        Point.of({"lr": 0.1 * (1 + i), "objective.kind": kind})
+        for kind in ("infonce", "supcon")
+        for i in range(4)
+    ]
+    proposals = [Proposal(point, replicate) for point in points for replicate in range(2)]
+    (cohort,) = group_cohorts(study, proposals)
+    for pack in cut_packs(cohort, 4):
+        assert len({(member.seed, member.objective.kind) for member in pack.members}) == 1
+
+
+def test_who_is_audited_is_a_matter_of_the_trial_alone() -> None:
+    study = make_tiny("collapse.audit=0.3")
+    proposals = propose_everywhere(200, study)
+
+    def audited(cohorts: list[Cohort]) -> set[str]:
+        return {m.trial for cohort in cohorts for m in cohort.members if m.audited}
+
+    together = audited(group_cohorts(study, proposals))
+    alone = audited([c for p in proposals for c in group_cohorts(study, [p])])
+    assert together == alone
+    assert 40 <= len(together) <= 80  # 60 expected
+    assert not audited(group_cohorts(make_tiny("collapse.audit=0.0"), proposals))
