@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from trainer.checks import Reading
 from trainer.cohort import Cohort, History, Member, Outcome
@@ -115,15 +116,28 @@ class Logbook:
         ]
 
     def _classify(self, entry: Entry, knn: float | None) -> Regime:
+        """Judge the latest check; an early verdict (no ``knn``) is on the rank alone."""
         last = entry.readings[-1]
+        utility = None if knn is None else self._utility(knn, entry.losses[-1])
+        at_init = None if knn is None else self._utility(entry.initial_knn, entry.initial_loss)
         return classify(
             last.score,
             self._level,
             effective_rank=last.values["effective_rank"],
             is_finite=True,
-            utility=knn,
-            utility_at_init=None if knn is None else entry.initial_knn,
+            utility=utility,
+            utility_at_init=at_init,
         )
+
+    def _utility(self, knn: float, loss: float | None) -> float:
+        match self._cohort.collapse.utility:
+            case "knn_accuracy":
+                return knn
+            case "train_loss":
+                assert loss is not None, "a member with a reading had a finite first loss"
+                return -loss
+            case unreachable:
+                assert_never(unreachable)
 
 
 def _initial(entry: Entry) -> dict[str, float]:

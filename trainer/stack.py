@@ -31,10 +31,14 @@ from trainer.optimizers import Optimizer, build_optimizer
 
 @dataclass(slots=True)
 class Group:
-    """Neighbouring members whose objective is one stacked call."""
+    """Neighbouring members whose objective is one stacked call.
+
+    ``optimizer`` steps the objective's own parameters, by the members' learning rates.
+    """
 
     objective: Objective
     parameters: Tensors
+    optimizer: Optimizer
     size: int
 
 
@@ -67,22 +71,19 @@ class Stack:
 
         A member with a non-finite loss steps into NaN and stays there; the caller removes it.
         """
-        trained = self._trained()
-        for tensor in trained.values():
-            tensor.requires_grad_(True)
+        owned = [(self._optimizer, self.parameters)]
+        owned += [(group.optimizer, group.parameters) for group in self._groups]
+        leaves = [tensor for _, parameters in owned for tensor in parameters.values()]
+        for leaf in leaves:
+            leaf.requires_grad_(True)
         losses_M = self._losses(views_MVBF, indices_MB)
         # The sum's gradient is each member's own gradient: members share no parameter.
-        gradients = torch.autograd.grad(losses_M.sum(), list(trained.values()), allow_unused=True)
-        for tensor in trained.values():
-            tensor.requires_grad_(False)
+        gradients = iter(torch.autograd.grad(losses_M.sum(), leaves, materialize_grads=True))
+        for leaf in leaves:
+            leaf.requires_grad_(False)
         with torch.no_grad():
-            self._optimizer.step(
-                trained,
-                {
-                    name: torch.zeros_like(p) if g is None else g
-                    for (name, p), g in zip(trained.items(), gradients, strict=True)
-                },
-            )
+            for optimizer, parameters in owned:
+                optimizer.step(parameters, {name: next(gradients) for name in parameters})
         return losses_M.detach()
 
     @torch.no_grad()
@@ -103,12 +104,6 @@ class Stack:
         self._masks_MN = self._masks_MN[rows]
         self._optimizer.select(rows)
         self._groups = _select_groups(self._groups, positions)
-
-    def _trained(self) -> Tensors:
-        trained = dict(self.parameters)
-        for index, group in enumerate(self._groups):
-            trained |= {f"objective.{index}.{name}": p for name, p in group.parameters.items()}
-        return trained
 
     def _losses(self, views_MVBF: Tensor, indices_MB: Tensor) -> Tensor:
         features = self._model.encode(
@@ -148,7 +143,9 @@ def _build_groups(
             dtype=dtype,
         )
         objective = build_objective([member.objective for member in group], context)
-        groups.append(Group(objective, objective.init_parameters(), len(group)))
+        lrs = [member.lr for member in group]
+        optimizer = build_optimizer(cohort.train, lrs, device, dtype)
+        groups.append(Group(objective, objective.init_parameters(), optimizer, len(group)))
     return groups
 
 
@@ -158,8 +155,12 @@ def _select_groups(groups: Sequence[Group], positions: Sequence[int]) -> list[Gr
         kept = [p - start for p in positions if start <= p < start + group.size]
         start += group.size
         if kept:
-            parameters = {name: p[kept] for name, p in group.parameters.items()}
-            selected.append(Group(group.objective.select(kept), parameters, len(kept)))
+            rows = torch.tensor(kept)
+            group.optimizer.select(rows)
+            parameters = {name: p[rows] for name, p in group.parameters.items()}
+            selected.append(
+                Group(group.objective.select(kept), parameters, group.optimizer, len(kept))
+            )
     return selected
 
 

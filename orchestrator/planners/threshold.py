@@ -12,7 +12,8 @@ seed per trial this is the usual psychometric function with slope 1 / sqrt(s^2 +
 is integrated on a grid (no sampling, no optimiser: equal data give equal bits).
 
 Priors: mu is flat over the range widened by one decade at each end, so that "no crossing" has
-a place to go; s is log-normal around 0.04 decade, w around 0.01 decade, e mostly below 2 %.
+a place to go; s is log-normal around 0.1 decade, a factor of 3.5 either way (the demo's seeds
+differ by 0.1 to 0.5 decade, quiet simulations by 0.01), w around 0.02 decade, e mostly below 2 %.
 
 Shape legend: n = trials, R = replicates, G = nodes of mu and T, S = seed noises, C = pairs
 (jitter, lapse).
@@ -41,8 +42,8 @@ COARSE_STEP = 0.05  # decades between nodes far from the data
 MAX_NODES = 320
 NEAR_DECADES = 1.0  # trials this near the crossing get dense nodes
 
-SEED_NOISES_S = np.geomspace(0.005, 0.4, 9)
-JITTERS = (0.003, 0.012, 0.05)
+SEED_NOISES_S = np.geomspace(0.008, 1.2, 10)
+JITTERS = (0.004, 0.025, 0.15)
 LAPSES = (0.002, 0.02, 0.06, 0.15)
 LAPSE_WEIGHTS = (0.55, 0.30, 0.12, 0.03)
 
@@ -209,14 +210,14 @@ def _integrate(
 def _nuisance_grid() -> tuple[Floats, Floats, Floats]:
     """Return jitter, lapse and prior weight of every pair, each of shape (C,)."""
     jitters = np.array(JITTERS)
-    jitter_weights = np.exp(-0.5 * np.log(jitters / 0.01) ** 2)
+    jitter_weights = np.exp(-0.5 * np.log(jitters / 0.02) ** 2)
     weight_C = np.outer(jitter_weights / jitter_weights.sum(), LAPSE_WEIGHTS).ravel()
     return np.repeat(jitters, len(LAPSES)), np.tile(np.array(LAPSES), len(JITTERS)), weight_C
 
 
 def _seed_noise_weights() -> Floats:
-    """Log-normal around 0.04 decade, a factor of 2.5 either way, on a log-spaced grid."""
-    weights = np.exp(-0.5 * (np.log(SEED_NOISES_S / 0.04) / np.log(2.5)) ** 2)
+    """Log-normal around 0.1 decade, a factor of 3.5 either way, on a log-spaced grid."""
+    weights = np.exp(-0.5 * (np.log(SEED_NOISES_S / 0.1) / np.log(3.5)) ** 2)
     return np.asarray(weights / weights.sum(), dtype=np.float64)
 
 

@@ -22,27 +22,39 @@ def count_covered(worlds: int, surface: Surface) -> int:
         for proposal in asked
     ]
     thresholds = read_thresholds(study, labels)
-    assert sum(t.verdict is Verdict.INSIDE for t in thresholds.values()) >= 0.95 * worlds
+    assert sum(t.verdict is Verdict.INSIDE for t in thresholds.values()) >= 0.8 * worlds
     return sum(t.lo <= surface.threshold_at(p) <= t.hi for p, t in thresholds.items())
 
 
-WORLDS = [
-    pytest.param(Surface(slopes={"objective.temperature": 1.0}, seed_noise=0.04), id="plain"),
-    pytest.param(
-        Surface(slopes={"objective.temperature": 1.0}, seed_noise=0.06, lapse=0.02), id="lapses"
-    ),
-    pytest.param(
-        Surface(slopes={"objective.temperature": -1.0}, seed_noise=0.03, jitter=0.01), id="jitter"
-    ),
-]
+QUIET_TO_WILD = (0.02, 0.05, 0.1, 0.2, 0.5)
+"""Seed noises in decades: the 10, 30, 50, 70 and 90 % quantiles of the prior."""
+
+RISING, FALLING = {"objective.temperature": 1.0}, {"objective.temperature": -1.0}
 
 
-@pytest.mark.parametrize("surface", WORLDS[:2])
-def test_the_band_covers_the_truth_in_most_of_40_worlds(surface: Surface) -> None:
-    assert count_covered(40, surface) >= 34  # binomial: 3 sd below 95 %
+def tilted(slopes: dict[str, float], noise: float, jitter: float, lapse: float) -> Surface:
+    return Surface(slopes=slopes, seed_noise=noise, jitter=jitter, lapse=lapse)
+
+
+@pytest.mark.parametrize("seed_noise", [0.1, 0.3])
+def test_the_band_covers_the_truth_in_most_of_40_worlds(seed_noise: float) -> None:
+    assert count_covered(40, tilted(RISING, seed_noise, 0.0, 0.0)) >= 34  # 3 sd below 95 %
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("surface", WORLDS)
-def test_the_band_covers_the_truth_in_90_to_99_percent_of_200_worlds(surface: Surface) -> None:
-    assert 180 <= count_covered(200, surface) <= 198
+@pytest.mark.parametrize(
+    ("slopes", "jitter", "lapse"),
+    [
+        pytest.param(RISING, 0.0, 0.0, id="plain"),
+        pytest.param(RISING, 0.0, 0.02, id="lapses"),
+        pytest.param(FALLING, 0.02, 0.0, id="jitter"),
+    ],
+)
+def test_over_the_prior_of_seed_noise_the_band_covers_90_to_99_percent_of_200_worlds(
+    slopes: dict[str, float], jitter: float, lapse: float
+) -> None:
+    # A quiet seed set is covered more often than that, a wild one less: only over worlds drawn
+    # from the prior is the band calibrated, and three seeds say little about their own noise.
+    covered = [count_covered(40, tilted(slopes, s, jitter, lapse)) for s in QUIET_TO_WILD]
+    assert 180 <= sum(covered) <= 198, covered
+    assert min(covered) >= 32, covered

@@ -45,10 +45,10 @@ def reference_quantiles(
                         p *= lapse / 2 + (1 - lapse) * agree
                 row.append(p)
             likelihoods.append(row)
-        log_weights = [-0.5 * math.log(w / 0.01) ** 2 for w in JITTERS]
+        log_weights = [-0.5 * math.log(w / 0.02) ** 2 for w in JITTERS]
         weight = math.exp(log_weights[j]) / sum(map(math.exp, log_weights)) * LAPSE_WEIGHTS[k]
         for s in map(float, SEED_NOISES_S):
-            prior = math.exp(-0.5 * (math.log(s / 0.04) / math.log(2.5)) ** 2)
+            prior = math.exp(-0.5 * (math.log(s / 0.1) / math.log(3.5)) ** 2)
             cells = [phi((d + 0.5) * step / s) - phi((d - 0.5) * step / s) for d in range(150)]
             for m in range(len(grid)):
                 product = weight * prior
