@@ -1,7 +1,8 @@
 """MLP encoder and projection head for M members at once: parameters [M, ...], one bmm a layer.
 
 Each member's numbers are bit-identical to those it would have alone: nothing crosses the
-member dimension, and batched matrix products do not depend on how many are batched.
+member dimension, and the matrix products get operands whose alignment is the same for every
+member (see :func:`_linear`).
 
 Shape legend: M = members, N = samples (both views stacked), F = features, D = embedding.
 """
@@ -13,7 +14,9 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
+from trainer.losses.rows import COLUMN_MULTIPLE, pad_columns
 from trainer.seeds import generator_for
 from trainer.settings import ModelSettings
 
@@ -111,7 +114,7 @@ class StackedMlp:
     ) -> Tensor:
         for layer in layers:
             name = layer.name
-            x_MNF = torch.baddbmm(parameters[f"{name}.bias"], x_MNF, parameters[f"{name}.weight"])
+            x_MNF = _linear(x_MNF, parameters[f"{name}.weight"], parameters[f"{name}.bias"])
             if layer.is_hidden:
                 x_MNF = self._normalise(name, parameters, running, x_MNF, training).relu()
         return x_MNF
@@ -139,6 +142,19 @@ def _chain(prefix: str, widths: Sequence[int], *, last_is_hidden: bool) -> tuple
         Layer(f"{prefix}.{i}", fan_in, fan_out, last_is_hidden or i < len(pairs) - 1)
         for i, (fan_in, fan_out) in enumerate(pairs)
     )
+
+
+def _linear(x_MNF: Tensor, weight_MFG: Tensor, bias_M1G: Tensor) -> Tensor:
+    """Return x W + b, through widths filled up with zeros to a multiple of 16.
+
+    At other widths MKL picks its code by the address at which a member's slice starts, so the
+    last bit would depend on the member's place in the stack (measured, see ``pad_columns``).
+    """
+    fan_in, fan_out = weight_MFG.shape[-2:]
+    missing_in, missing_out = -fan_in % COLUMN_MULTIPLE, -fan_out % COLUMN_MULTIPLE
+    if missing_in or missing_out:
+        weight_MFG = pad(weight_MFG, (0, missing_out, 0, missing_in))
+    return torch.baddbmm(pad_columns(bias_M1G), pad_columns(x_MNF), weight_MFG)[..., :fan_out]
 
 
 def _track(running: Tensors, name: str, mean: Tensor, var: Tensor, samples: int) -> None:
