@@ -62,9 +62,7 @@ class Evaluation:
         is_finite = _finite_members(projections_MND) & _finite_members(partners_MND)
         # A member without finite embeddings is measured as zeros and its numbers are dropped.
         mask_M11 = is_finite[:, None, None]
-        collapse = measure(
-            projections_MND.where(mask_M11, 0.0).float(), partners_MND.where(mask_M11, 0.0).float()
-        )
+        collapse = measure(projections_MND.where(mask_M11, 0.0), partners_MND.where(mask_M11, 0.0))
         return _readings(is_finite, self.level.score(collapse), collapse)
 
     def knn_accuracies(self, stack: Stack) -> list[float]:

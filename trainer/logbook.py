@@ -46,6 +46,7 @@ class Logbook:
     ) -> None:
         """Start the record of each member with what was measured before the first step."""
         for member, reading, accuracy in zip(members, readings, knn, strict=True):
+            assert member.trial not in self._entries, f"{member.trial} is twice in one cohort"
             self._entries[member.trial] = Entry(member, reading, accuracy)
 
     def note_first_loss(self, member: Member, loss: float) -> None:

@@ -19,6 +19,7 @@ from trainer.cohort import Cohort, Outcome
 from trainer.data.batches import BatchStream
 from trainer.data.image_data import ImageData
 from trainer.data.images import load_images
+from trainer.denormals import flush_denormals
 from trainer.errors import BatchTooLargeError
 from trainer.logbook import Logbook
 from trainer.stack import Stack
@@ -39,6 +40,7 @@ class Progress:
     member_steps_done: int
 
 
+@flush_denormals()
 def train_cohort(
     cohort: Cohort,
     *,
@@ -61,8 +63,6 @@ def train_cohort(
         TrainerError: See :func:`trainer.objective.build_objective`.
     """
     started = time.perf_counter()
-    # Collapsed members sink into denormal numbers, which cost a CPU 100 times a normal one.
-    torch.set_flush_denormal(True)
     data = load_images(cohort.data).to(device, dtype)
     _require_one_batch(data, cohort)
     stack = Stack(cohort, data, device, dtype)
@@ -146,8 +146,11 @@ def _check(
 def _let_go(
     stack: Stack, logbook: Logbook, evaluation: Evaluation, step: int, *, is_last: bool
 ) -> None:
-    """End the members whose regime is decided: all of them at the last step."""
-    decided = [logbook.is_decided(member) or is_last for member in stack.members]
+    """End the members whose regime is decided: all of them at the last step.
+
+    A verdict at the last step is no early one, so the logbook is not asked for it there.
+    """
+    decided = [is_last or logbook.is_decided(member) for member in stack.members]
     if not any(decided):
         return
     accuracies = evaluation.knn_accuracies(stack)
