@@ -9,6 +9,7 @@ import ctypes
 import re
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -20,6 +21,7 @@ from torch.nn.functional import normalize
 from tests.benchmarks.contenders import build
 
 DIMENSION = 256
+_M_MMAP_THRESHOLD = -3
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +42,18 @@ def duel(contenders: list[str], batch: int, repeats: int) -> list[Measured]:
         process.start()
         pipes.append(here)
         processes.append(process)
-    peaks = [pipe.recv() for pipe in pipes]
+        here.recv()  # ready: the next one warms up alone
     seconds: list[list[float]] = [[] for _ in contenders]
     for _ in range(repeats):
         for pipe, series in zip(pipes, seconds, strict=True):
             pipe.send("turn")
             series.append(pipe.recv())
-    for pipe, process in zip(pipes, processes, strict=True):
+    measured = []
+    for pipe, process, series in zip(pipes, processes, seconds, strict=True):
         pipe.send("end")
+        measured.append(Measured(statistics.median(series), pipe.recv()))
         process.join()
-    return [Measured(statistics.median(s), p) for s, p in zip(seconds, peaks, strict=True)]
+    return measured
 
 
 def _serve(pipe: Connection, name: str, batch: int) -> None:
@@ -65,22 +69,30 @@ def _serve(pipe: Connection, name: str, batch: int) -> None:
     loss, x, y = build(name, batch), leaf(batch), leaf(batch)
     step()
     step()
-    before = _reset_peak()
-    step()
-    pipe.send(_peak() - before)
+    pipe.send("ready")
     while pipe.recv() == "turn":
         start = time.process_time()
         step()
         pipe.send(time.process_time() - start)
+    pipe.send(_peak_of(step))
 
 
-def _reset_peak() -> int:
-    ctypes.CDLL(None).malloc_trim(0)  # what earlier steps have freed must not hide this one's
+def _peak_of(step: Callable[[], None]) -> int:
+    """Return by how many bytes one step raises the resident high-water mark."""
+    libc = ctypes.CDLL(None)
+    # Blocks of a page or more go straight back to the system, so that what earlier steps freed
+    # neither hides this step's memory nor adds to it.
+    libc.mallopt(_M_MMAP_THRESHOLD, 4096)
+    libc.malloc_trim(0)
+    step()
+    libc.malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
-    return _peak()
+    before = _high_water_mark()
+    step()
+    return _high_water_mark() - before
 
 
-def _peak() -> int:
+def _high_water_mark() -> int:
     found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found is not None
     return 1024 * int(found[1])

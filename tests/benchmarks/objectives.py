@@ -85,6 +85,8 @@ def compare(row: Row) -> dict[str, object]:
         "memory_goal": row.memory_goal,
         "cpu_ms": round(1e3 * ours.cpu_seconds, 2),
         "peer_cpu_ms": round(1e3 * peer.cpu_seconds, 2),
+        "peak_mib": round(ours.peak_bytes / 2**20, 1),
+        "peer_peak_mib": round(peer.peak_bytes / 2**20, 1),
     }
 
 
@@ -104,6 +106,8 @@ def measure_largest() -> dict[str, object]:
         "memory_goal": 1.0,
         "cpu_ms": round(1e3 * ours.cpu_seconds, 2),
         "peer_cpu_ms": None,
+        "peak_mib": round(ours.peak_bytes / 2**20, 1),
+        "peer_peak_mib": None,
     }
 
 

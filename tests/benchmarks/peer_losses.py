@@ -34,13 +34,13 @@ def load_lightly_ntxent() -> Any:
     """Return lightly's NTXentLoss.
 
     Its file imports one module from below ``lightly.models``, whose ``__init__`` imports
-    torchvision: the packages on the way are entered as empty ones for the time of the import.
+    torchvision: the packages on the way (and their utilities, which a loss without a memory bank
+    does not call) are entered as empty ones for the time of the import.
     """
-    bare = {}
-    for name in ("lightly.models", "lightly.models.modules"):
-        if name not in sys.modules:
-            bare[name] = ModuleType(name)
-            bare[name].__path__ = [str(_folder("lightly").joinpath(*name.split(".")[1:]))]
+    names = ("lightly.models", "lightly.models.modules", "lightly.models.utils")
+    bare = {name: ModuleType(name) for name in names if name not in sys.modules}
+    for name, module in bare.items():
+        module.__path__ = [str(_folder("lightly").joinpath(*name.split(".")[1:]))]
     sys.modules.update(bare)
     try:
         return load_peer_file("lightly", "loss/ntx_ent_loss.py").NTXentLoss

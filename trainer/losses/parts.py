@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-CHUNK_ROWS = 512
+CHUNK_ROWS = 256
 CHUNK_ENTRIES = 2**20
 """Similarities worked on at a time, 4 MiB in float32, where that is fewer than CHUNK_ROWS rows."""
 
