@@ -10,10 +10,13 @@ D = embedding dim.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
+from trainer.losses.exponent import choose_per_member, exp_is_safe
 from trainer.losses.fused_rows import surprise_sum
 from trainer.losses.fused_siglip import siglip_sum
 from trainer.losses.pairs import (
@@ -84,16 +87,26 @@ def nt_xent_share(batch: Spread, temperature: Scalar) -> Tensor:
 
 
 def siglip_share(batch: Spread, scale: Scalar, bias: Scalar) -> Tensor:
-    """Return this worker's share of :func:`trainer.losses.siglip.siglip`, shape [...].
-
-    Logits beyond +-80 in float32 (scale and bias together) overflow here.
-    """
+    """Return this worker's share of :func:`trainer.losses.siglip.siglip`, shape [...]."""
     members = member_shape(batch.own_x_MAD, scale, bias)
     x_MAD = stack_embeddings(batch.own_x_MAD, members)
-    scale_M, bias_M = (stack_scalar(s, members, like=x_MAD) for s in (scale, bias))
     y_MBD = stack_embeddings(batch.all_y_MBD, members)
-    total_M = siglip_sum(x_MAD * scale_M[:, None, None], y_MBD, bias_M, batch.first)
-    return (total_M / batch.all_x_MBD.shape[-2]).reshape(members)
+    scale_M, bias_M = (stack_scalar(s, members, like=x_MAD) for s in (scale, bias))
+    largest_M = scale_M.detach().abs() + bias_M.detach().abs()
+    total_M = choose_per_member(
+        exp_is_safe(largest_M, terms=y_MBD.shape[-2]),
+        partial(siglip_sum, first=batch.first),
+        partial(_siglip_sum_plain, first=batch.first),
+        *(x_MAD * scale_M[:, None, None], y_MBD, bias_M),
+    )
+    return (total_M / y_MBD.shape[-2]).reshape(members)
+
+
+def _siglip_sum_plain(x_MAD: Tensor, y_MBD: Tensor, bias_M: Tensor, first: int) -> Tensor:
+    logits_MAB = x_MAD @ y_MBD.mT + bias_M[:, None, None]
+    column_B = torch.arange(y_MBD.shape[-2], device=x_MAD.device)
+    is_partner_AB = column_B == column_B[first : first + x_MAD.shape[-2], None]
+    return softplus(torch.where(is_partner_AB, -logits_MAB, logits_MAB)).sum(dim=(-2, -1))
 
 
 def rows_share(

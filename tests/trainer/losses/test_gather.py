@@ -124,6 +124,14 @@ def test_shares_of_a_batch_cut_in_one_process_add_up(name: str) -> None:
     assert_close(torch.stack(shares).sum(dim=0), ALONE[name](x, y))
 
 
+def test_siglip_shares_survive_logits_that_exp_does_not() -> None:
+    x, y = data()
+    cuts = [slice(0, 3), slice(3, 7)]
+    scale = torch.tensor([5.0, 2000.0], dtype=torch.float64)
+    shares = [siglip_share(Spread(x[:, c], y[:, c], x, y, c.start), scale, -3.0) for c in cuts]
+    assert_close(torch.stack(shares).sum(dim=0), siglip(x, y, scale, -3.0))
+
+
 def test_without_processes_rows_are_returned_as_they_are() -> None:
     x, _ = data()
     gathered, first = gather_rows(x)
