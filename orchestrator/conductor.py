@@ -57,15 +57,18 @@ class Conductor:
 
     def take(self, outcomes: Sequence[Outcome]) -> None:
         """Take in outcomes, which are on disk already: tell the ledger, then go on."""
-        for outcome in outcomes:
-            if outcome.trial in self._by_key:
-                self._ledger.tell(outcome)
-            self._open.pop(outcome.trial, None)
+        self._tell(outcomes)
         self._on_told()
         self._advance()
 
     def fail(self, members: Sequence[str], failure: str) -> None:
-        """Take in trials that could not be trained: again, or missing after three attempts."""
+        """Take in trials that could not be trained: again, or missing after three attempts.
+
+        Those that were trained, but whose lane died before it said so, lie in the outbox.
+        """
+        if not any(key in self._open for key in members):
+            return
+        self._tell_outbox()
         again = []
         for key in [key for key in members if key in self._open]:
             self._attempts[key] = self._attempts.get(key, 0) + 1
@@ -91,14 +94,21 @@ class Conductor:
 
     def _resume(self) -> None:
         """Take in what a killed sweep left on disk, then open what it had not finished."""
-        for outcome in self._outbox.waiting():
-            if outcome.trial in self._by_key:
-                self._ledger.tell(outcome)
+        self._tell_outbox()
         self._outbox.clear()
         self._start(
             [r.proposal for r in self._ledger.records() if r.state is not TrialState.FINISHED]
         )
         self._advance()
+
+    def _tell_outbox(self) -> None:
+        self._tell(self._outbox.waiting())
+
+    def _tell(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            if outcome.trial in self._by_key:
+                self._ledger.tell(outcome)
+            self._open.pop(outcome.trial, None)
 
     def _start(self, proposals: Sequence[Proposal]) -> None:
         self._open = {proposal.key: proposal for proposal in proposals}

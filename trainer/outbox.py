@@ -39,6 +39,10 @@ class Outbox:
         ]
 
     def clear(self) -> None:
-        """Remove the stored outcomes: call when the ledger holds them."""
-        for path in self.folder.glob("*.json"):
-            path.unlink(missing_ok=True)
+        """Remove the stored outcomes: call when the ledger holds them.
+
+        What a killed worker had only half written (``write_durably``) goes with them.
+        """
+        for pattern in ("*.json", ".*.json.*.tmp"):
+            for path in self.folder.glob(pattern):
+                path.unlink(missing_ok=True)

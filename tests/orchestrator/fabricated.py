@@ -39,7 +39,10 @@ def fabricate(key: str) -> Outcome:
     draw = random.Random(key)
     is_collapsed = lr_of(key) * draw.uniform(0.9, 1.1) > CRITICAL_LR
     score = 1.0 + draw.random() if is_collapsed else 2.0 + draw.random()
-    values = {"effective_rank": (draw.random(), score), "train_loss": (1e300, 5e-324)}
+    values: dict[str, tuple[float, ...]] = {
+        "effective_rank": (draw.random(), score),
+        "train_loss": (1e300, 5e-324),
+    }
     return Outcome(
         trial=key,
         regime=Regime.COMPLETE if is_collapsed else Regime.HEALTHY,

@@ -79,7 +79,7 @@ def test_a_study_is_free_again_after_an_error_inside(folder: StudyFolder) -> Non
 @pytest.mark.parametrize("name", ["file", "file/below", "file/far/below"])
 def test_a_results_folder_that_is_a_file_is_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(FolderError, match="cannot be written .* choose another .* --results"):
+    with pytest.raises(FolderError, match=r"cannot be written .* choose another .* --results"):
         StudyFolder(tmp_path / name / "tiny").create()
     assert (tmp_path / "file").read_text() == "mine"
 
