@@ -70,7 +70,7 @@ class CollapseSettings(Frozen):
     trained to the end all the same, so that the report can say how often early was wrong.
     ``settle_checks: 0`` trains every member to the end. Collapse in the first steps is often
     transient: on the digits, 3 checks of 25 steps below 1.5 were wrong for 5 of 12 audited
-    members, 6 checks below 1.1 for 1 of 7.
+    members; 6 checks below 1.01 for none of 7.
 
     A member that kept its rank is healthy if it improved on ``utility`` since its first weights,
     and undertrained otherwise: ``knn_accuracy`` of the encoder's features on the test images, or
@@ -83,7 +83,7 @@ class CollapseSettings(Frozen):
     below: Annotated[float, Field(gt=1.0)] = 2.0
     every_steps: PositiveInt = 25
     settle_checks: Annotated[int, Field(ge=0)] = 6
-    margin: Annotated[float, Field(ge=0.0)] = 0.9
+    margin: Annotated[float, Field(ge=0.0)] = 0.99
     audit: Fraction = 0.1
     utility: Literal["knn_accuracy", "train_loss"] = "knn_accuracy"
 
