@@ -1,32 +1,41 @@
 """The commands that run no trial: validate, plan, report, list."""
 
 import dataclasses
-import time
+import math
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import torch
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.cohorts import group_cohorts
+from orchestrator.errors import OrchestratorError
 from orchestrator.folder import StudyFolder, find_studies
 from orchestrator.ledger import Ledger
-from orchestrator.planners.forecast import forecast
-from orchestrator.planners.protocol import Proposal
+from orchestrator.planners.forecast import Forecast, forecast
 from orchestrator.record import TrialState
 from orchestrator.report.terminal import summarise
+from orchestrator.sweep import PACK_MEMBERS
+from orchestrator.timing import START_SECONDS, count_cores, time_member_step
 from search_spaces.axis import RangeAxis
+from search_spaces.errors import SearchSpaceError
 from search_spaces.load import load_study
 from search_spaces.study import Study
-from trainer.loop import train_cohort
 
-_PROBE_STEPS = 20
-_PROBE_MEMBERS = 4
+_LISTED = (
+    "study",
+    "question",
+    "finished",
+    "pending",
+    "missing",
+    "budget",
+    "digest",
+    "folder",
+    "problem",
+)
 
 
 def find_study(name: str, overrides: Sequence[str]) -> Study:
@@ -55,24 +64,57 @@ def describe_study(study: Study) -> RenderableType:
 
 
 def plan_study(study: Study) -> dict[str, Any]:
-    """Return what a study takes: the planner's forecast, and the time of a small probe here."""
-    forecasted = forecast(study)
-    seconds = _time_member_step(study)
+    """Return what a study takes: the planner's forecast, and the time by a small probe here.
+
+    Times are upper bounds: every trial is taken to train to its last step. ``wall_minutes`` is
+    for this machine's cores, with Ray's start.
+    """
+    expected = forecast(study)
+    seconds = time_member_step(study)
     steps = study.settings_at(study.corner(study.kinds[0])).train.steps
+    cores = count_cores()
     return {
         "study": study.name,
-        **dataclasses.asdict(forecasted),
-        "milliseconds_per_member_step": round(1000 * seconds, 3),
-        "core_minutes": round(forecasted.trials * steps * seconds / 60, 2),
+        **dataclasses.asdict(expected),
+        "milliseconds_per_member_step": 1000 * seconds,
+        "core_minutes": expected.trials * steps * seconds / 60,
+        "cores": cores,
+        "wall_minutes": (START_SECONDS + _train_seconds(expected, steps * seconds, cores)) / 60,
     }
 
 
 def show_plan(plan: Mapping[str, Any]) -> RenderableType:
-    """Return the plan as a table."""
+    """Return the plan as a table, and the time in words."""
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in plan.items():
-        table.add_row(name.replace("_", " "), "-" if value is None else f"{value}")
-    return table
+        table.add_row(name.replace("_", " "), Text(_for_humans(value)))
+    cut = "; the budget cuts it short" if plan["is_cut_by_budget"] else ""
+    words = (
+        f"At most about {say_minutes(plan['wall_minutes'])} on the {plan['cores']} cores of this "
+        f"machine, {START_SECONDS:g} seconds of it to start Ray, for {plan['trials']} trials in "
+        f"{plan['rounds']} rounds{cut}."
+    )
+    return Group(table, Text(words))
+
+
+def _train_seconds(expected: Forecast, trial_seconds: float, cores: int) -> float:
+    """Rounds come one after another, and a pack is trained by one core."""
+    if expected.rounds == 0:
+        return 0.0
+    per_round = expected.trials / expected.rounds
+    packs = math.ceil(per_round / PACK_MEMBERS)
+    longest = math.ceil(packs / cores) * min(per_round, PACK_MEMBERS)
+    return expected.rounds * longest * trial_seconds
+
+
+def say_minutes(minutes: float) -> str:
+    """Return a duration in words, coarse as a forecast is."""
+    if minutes < 1.5:
+        return "a minute"
+    if minutes < 90:
+        return f"{minutes:.0f} minutes"
+    hours = minutes / 60
+    return f"{hours:.1f} hours" if hours < 36 else f"{hours / 24:.1f} days"
 
 
 def rebuild_report(name: str, results: Path, console: Console, *, as_json: bool) -> None:
@@ -95,7 +137,7 @@ def rebuild_report(name: str, results: Path, console: Console, *, as_json: bool)
 
 
 def list_results(results: Path) -> list[dict[str, Any]]:
-    """Return one row for each study below ``results``."""
+    """Return one row for each study below ``results``; ``problem`` says why one is unreadable."""
     return [_summarise_folder(folder) for folder in find_studies(results)]
 
 
@@ -103,18 +145,26 @@ def show_results(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     """Return the rows of :func:`list_results` as a table."""
     if not rows:
         return Text("no studies here yet; start one with: rankfall run demo")
+    columns = [c for c in rows[0] if c != "problem" or any(row[c] for row in rows)]
     table = Table(box=None, pad_edge=False)
-    for name in rows[0]:
-        table.add_column(name, justify="left" if name in ("study", "question") else "right")
+    for name in columns:
+        is_text = name in ("study", "question", "problem")
+        table.add_column(name, justify="left" if is_text else "right", overflow="fold")
     for row in rows:
-        table.add_row(*[str(value) for value in row.values()])
+        table.add_row(*[Text(_for_humans(row[column])) for column in columns])
     return table
 
 
 def _summarise_folder(folder: StudyFolder) -> dict[str, Any]:
-    ledger = Ledger.load(folder.ledger)
-    states = [record.state for record in ledger.records()]
-    return {
+    row: dict[str, Any] = dict.fromkeys(_LISTED) | {"study": folder.path.name}
+    row["folder"] = str(folder.path)
+    try:
+        ledger = Ledger.load(folder.ledger)
+        states = [record.state for record in ledger.records()]
+    except (OrchestratorError, SearchSpaceError) as error:
+        # One unreadable folder must not hide the others.
+        return row | {"problem": str(error).splitlines()[0]}
+    return row | {
         "study": ledger.study.name,
         "question": str(ledger.study.question),
         "finished": states.count(TrialState.FINISHED),
@@ -122,27 +172,22 @@ def _summarise_folder(folder: StudyFolder) -> dict[str, Any]:
         "missing": states.count(TrialState.MISSING),
         "budget": ledger.study.budget.trials,
         "digest": ledger.study.digest,
-        "folder": str(folder.path),
     }
+
+
+def _for_humans(value: Any) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.3g}"
+        case _:
+            return str(value)
 
 
 def _describe_axis(path: str, axis: Any) -> str:
     if isinstance(axis, RangeAxis):
         return f"{path} from {axis.low:g} to {axis.high:g}{' (log)' if axis.log else ''}"
     return f"{path} in {', '.join(str(value) for value in axis.values)}"
-
-
-def _time_member_step(study: Study) -> float:
-    """Train a few members of every kind for a few steps here, on one thread."""
-    torch.set_num_threads(1)
-    proposals = [
-        Proposal(study.corner(kind), replicate)
-        for kind in study.kinds
-        for replicate in range(_PROBE_MEMBERS)
-    ]
-    cohorts = group_cohorts(study, proposals)
-    train = cohorts[0].train.model_copy(update={"steps": _PROBE_STEPS})
-    cohort = cohorts[0].model_copy(update={"train": train})
-    started = time.perf_counter()
-    outcomes = train_cohort(cohort, device=torch.device("cpu"))
-    return (time.perf_counter() - started) / sum(o.steps_done for o in outcomes)

@@ -1,5 +1,6 @@
 """``rankfall run``: a sweep with its display, and what is said when it ends."""
 
+import shlex
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from orchestrator.command_read import find_study
+from orchestrator.errors import SweepCutError
 from orchestrator.planners.forecast import forecast
 from orchestrator.progress import TerminalDisplay
 from orchestrator.report.terminal import summarise
@@ -43,10 +45,17 @@ def run_study(
         ):
             result = run_sweep(study, options, display)
     except KeyboardInterrupt:
-        again = escape(" ".join(command))
-        screen.print(f"stopped; every finished trial is kept. Go on with: [bold]{again}[/]")
+        _say_how_to_go_on("stopped; finished trials are kept.", command, screen)
         return EXIT_INTERRUPTED
+    except SweepCutError as error:
+        _say_how_to_go_on(f"{error}.", command, screen)
+        return EXIT_FAILED
     return _conclude(study, result, screen)
+
+
+def _say_how_to_go_on(what_happened: str, command: Sequence[str], screen: Console) -> None:
+    again = escape(shlex.join(command))
+    screen.print(f"{what_happened} Go on with: [bold]{again}[/]", soft_wrap=True)
 
 
 def _conclude(study: Study, result: SweepResult, screen: Console) -> int:

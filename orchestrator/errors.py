@@ -6,6 +6,7 @@ OrchestratorError
 ├── LedgerError             a ledger is missing or not ours
 │   └── StudyChangedError       it belongs to a study that asks something else
 ├── ClusterError            Ray cannot be reached, or is too small
+├── SweepCutError           Ray ended a sweep before its time
 ├── ReportError             the report cannot be written
 └── TrackingError           MLflow cannot be written, read or reached
     └── TrackingServerError     MLflow's own server cannot be started
@@ -34,6 +35,10 @@ class StudyChangedError(LedgerError):
 
 class ClusterError(OrchestratorError):
     """Ray cannot be reached, or the cluster is too small for what was asked."""
+
+
+class SweepCutError(OrchestratorError):
+    """Ray ended a sweep before its time; what was finished is kept."""
 
 
 class ReportError(OrchestratorError):

@@ -2,8 +2,9 @@
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,13 +39,18 @@ class StudyFolder:
         """Everything that is made from the ledger."""
         return self.path / "report"
 
-    def create(self) -> None:
+    def create(self) -> list[Path]:
         """Make the folder and check that it can be written.
+
+        Returns:
+            The folders that were made, the innermost first: what :meth:`discard` takes.
 
         Raises:
             FolderError: If it cannot be made or written.
         """
+        lineage = (self.path, *self.path.parents)
         try:
+            made = [folder for folder in lineage if not folder.exists()]
             self.path.mkdir(parents=True, exist_ok=True)
             probe = self.path / f".write-probe-{os.getpid()}"
             probe.touch()
@@ -54,6 +60,17 @@ class StudyFolder:
                 f"{self.path}: cannot be written ({error.strerror}); choose another folder "
                 "with --results"
             ) from error
+        return made
+
+    def discard(self, made: list[Path]) -> None:
+        """Remove a study that never began, and the folders that were made for it."""
+        if self.path not in made:
+            return
+        shutil.rmtree(self.path, ignore_errors=True)
+        for folder in made:
+            # Another study may have come to lie there meanwhile: never remove a full folder.
+            with suppress(OSError):
+                folder.rmdir()
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -1,15 +1,20 @@
-"""The environment variables Ray reads while it is imported, so they are set before that.
+"""What must be right before Ray is imported: the variables it reads then, the address it is given.
 
 No Ray import here: :mod:`orchestrator.sweep` enters this context, then imports the Ray side.
 """
 
 import os
 import secrets
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from orchestrator.errors import ClusterError
+
+ADDRESS_VARIABLE = "RAY_ADDRESS"
+_CONNECT_SECONDS = 10.0
 _SETTINGS = {
     # Ctrl-C is ours: Tune's handler would swallow it and end as if all were well.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
@@ -27,10 +32,14 @@ def ray_environment() -> Iterator[None]:
 
     A local cluster gets a fresh token in a private file, unless the user configured
     authentication or names a cluster in ``RAY_ADDRESS``.
+
+    Raises:
+        ClusterError: If nobody listens at ``RAY_ADDRESS``.
     """
+    _check_address(os.environ.get(ADDRESS_VARIABLE))
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
-    if "RAY_ADDRESS" in os.environ or any(name.startswith("RAY_AUTH_") for name in os.environ):
+    if ADDRESS_VARIABLE in os.environ or any(name.startswith("RAY_AUTH_") for name in os.environ):
         yield
         return
     with tempfile.TemporaryDirectory(prefix="rankfall-") as folder:
@@ -42,3 +51,22 @@ def ray_environment() -> Iterator[None]:
             yield
         finally:
             del os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN_PATH"]
+
+
+def _check_address(address: str | None) -> None:
+    """Knock at the cluster's door: Ray itself takes minutes to find out that nobody is there."""
+    if not address or address in ("auto", "local"):
+        return
+    host, colon, port = address.rpartition(":")
+    if "://" in address or not (host and colon and port.isdecimal()):
+        raise ClusterError(
+            f"{ADDRESS_VARIABLE}={address}: expected host:port of a cluster's head (Ray Client's "
+            "ray:// cannot hold a sweep), 'auto' for the one on this machine, or nothing"
+        )
+    try:
+        socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterError(
+            f"no Ray cluster at {ADDRESS_VARIABLE}={address} ({error}); start one there, or unset "
+            f"{ADDRESS_VARIABLE} to use this machine"
+        ) from error

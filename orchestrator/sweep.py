@@ -12,11 +12,12 @@ from typing import Protocol
 
 from orchestrator.background_tracker import BackgroundTracker
 from orchestrator.conductor import Conductor
+from orchestrator.errors import ClusterError
 from orchestrator.folder import StudyFolder
 from orchestrator.journal import mend_journal
 from orchestrator.ledger import Ledger
 from orchestrator.mlflow_overview import StudyStatus
-from orchestrator.mlflow_store import locate_store
+from orchestrator.mlflow_store import Store, locate_store
 from orchestrator.provenance import read_provenance
 from orchestrator.ray_environment import ray_environment
 from orchestrator.record import Provenance, TrialRecord, TrialState
@@ -82,71 +83,101 @@ def run_sweep(study: Study, options: SweepOptions, display: Display) -> SweepRes
     """Run a study to its end, or go on where an earlier run stopped.
 
     Raises:
-        OrchestratorError: If the folder, the ledger or the cluster cannot be used. Whatever was
-            finished is in the ledger.
+        OrchestratorError: If the folder, the ledger, the cluster or MLflow's address cannot be
+            used; a study that was new leaves no trace then.
+        SweepCutError: If Ray ended the sweep before its time.
         KeyboardInterrupt: On Ctrl-C; MLflow then shows the study as KILLED.
     """
+    store = locate_store(options.results) if options.track else None
     folder = StudyFolder(options.results.absolute() / study.name)
-    folder.create()
+    made = folder.create()
     with folder.locked():
         mend_journal(folder.ledger)
+        sweep = _Sweep.open(study, folder, store, options, display)
+        try:
+            sweep.train()
+        except ClusterError:
+            # Before anything was trained: a new study leaves no trace.
+            folder.discard(made)
+            raise
+        except BaseException:
+            sweep.conclude(StudyStatus.KILLED)
+            raise
+        result = sweep.conclude(StudyStatus.FINISHED)
+        shutil.rmtree(folder.scratch, ignore_errors=True)
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Sweep:
+    """What is open while a study runs."""
+
+    ledger: Ledger
+    folder: StudyFolder
+    options: SweepOptions
+    display: Display
+    provenance: Provenance
+    tracker: BackgroundTracker | None
+
+    @classmethod
+    def open(
+        cls,
+        study: Study,
+        folder: StudyFolder,
+        store: Store | None,
+        options: SweepOptions,
+        display: Display,
+    ) -> "_Sweep":
         ledger = Ledger.open(folder.ledger, study)
         provenance = read_provenance(options.command)
         ledger.set_provenance(provenance)
-        tracker = _start_tracker(options, ledger, provenance)
-        status, files = StudyStatus.KILLED, list[Path]()
-        try:
-            _train(ledger, folder, options, display, tracker)
-            status = StudyStatus.FINISHED
-        finally:
-            records = ledger.records()
-            if any(record.outcome is not None for record in records):
-                display.show_stage("writing the report")
-                files = _write_report(folder, study, provenance, records)
-            display.show_stage("writing MLflow")
-            warning = _finish_tracking(tracker, records, status, files)
-        shutil.rmtree(folder.scratch, ignore_errors=True)
-        return SweepResult(records, files, warning)
+        tracker = None
+        if store is not None:
+            writer = Tracker(store.uri, store.artifact_root, ledger.identity)
+            tracker = BackgroundTracker(writer, study, provenance)
+        return cls(ledger, folder, options, display, provenance, tracker)
 
+    def train(self) -> None:
+        """Train what is left to train."""
+        conductor = Conductor(self.ledger, Outbox(self.folder.outbox), self._tell)
+        self.display.show_records(self.ledger.study, self.ledger.records())
+        if conductor.is_finished:
+            return
+        self.display.show_stage("starting Ray")
+        with ray_environment():
+            # Ray reads its environment while it is imported, and takes seconds to import.
+            from orchestrator.tune import connected, plan_lanes, run_cohorts  # noqa: PLC0415
 
-def _train(
-    ledger: Ledger,
-    folder: StudyFolder,
-    options: SweepOptions,
-    display: Display,
-    tracker: BackgroundTracker | None,
-) -> None:
-    def tell() -> None:
-        records = ledger.records()
-        display.show_records(ledger.study, records)
-        if tracker is not None:
-            tracker.poke(records)
+            with connected():
+                plan = plan_lanes(self.options.workers, PACK_MEMBERS)
+                self.display.show_stage(f"starting {plan.workers} workers")
+                # Not before: a study that cannot start leaves no trace in MLflow.
+                self._track()
+                run_cohorts(
+                    conductor,
+                    plan,
+                    self.folder,
+                    lambda p: self.display.show_steps(p.member_steps_running),
+                )
 
-    conductor = Conductor(ledger, Outbox(folder.outbox), tell)
-    tell()
-    if conductor.is_finished:
-        return
-    display.show_stage("starting Ray")
-    with ray_environment():
-        # Ray reads its environment while it is imported, and takes seconds to import.
-        from orchestrator.tune import connected, plan_lanes, run_cohorts  # noqa: PLC0415
+    def conclude(self, status: StudyStatus) -> SweepResult:
+        """Write what is made from the ledger: the report, and MLflow's view of it."""
+        records, files = self.ledger.records(), list[Path]()
+        if any(record.outcome is not None for record in records):
+            self.display.show_stage("writing the report")
+            files = _write_report(self.folder, self.ledger.study, self.provenance, records)
+        if self.tracker is None:
+            return SweepResult(records, files, warning=None)
+        self.display.show_stage("writing MLflow")
+        return SweepResult(records, files, self.tracker.finish(records, status, files).warning)
 
-        with connected():
-            plan = plan_lanes(options.workers, PACK_MEMBERS)
-            display.show_stage(f"starting {plan.workers} workers")
-            run_cohorts(
-                conductor, plan, folder, lambda p: display.show_steps(p.member_steps_running)
-            )
+    def _tell(self) -> None:
+        self.display.show_records(self.ledger.study, self.ledger.records())
+        self._track()
 
-
-def _start_tracker(
-    options: SweepOptions, ledger: Ledger, provenance: Provenance
-) -> BackgroundTracker | None:
-    if not options.track:
-        return None
-    store = locate_store(options.results)
-    tracker = Tracker(store.uri, store.artifact_root, ledger.identity)
-    return BackgroundTracker(tracker, ledger.study, provenance)
+    def _track(self) -> None:
+        if self.tracker is not None:
+            self.tracker.poke(self.ledger.records())
 
 
 def _write_report(
@@ -156,14 +187,3 @@ def _write_report(
     from orchestrator.report.write import write_report  # noqa: PLC0415
 
     return write_report(study, records, provenance, folder.report)
-
-
-def _finish_tracking(
-    tracker: BackgroundTracker | None,
-    records: Sequence[TrialRecord],
-    status: StudyStatus,
-    files: Sequence[Path],
-) -> str | None:
-    if tracker is None:
-        return None
-    return tracker.finish(records, status, files).warning

@@ -20,8 +20,9 @@ from ray.tune.search import Searcher
 
 from orchestrator.cohorts import cut_packs
 from orchestrator.conductor import Conductor
-from orchestrator.errors import ClusterError
+from orchestrator.errors import ClusterError, SweepCutError
 from orchestrator.folder import StudyFolder
+from orchestrator.ray_environment import ADDRESS_VARIABLE
 from trainer.cohort import Cohort, Outcome
 from trainer.lane import (
     CPUS_PER_WORKER,
@@ -36,6 +37,7 @@ DRIVER_CPUS = 0.1
 """A lane's driver needs a share of a CPU: Tune refuses 0."""
 
 _POLL_SECONDS = 0.5
+_CONNECT_ATTEMPTS = 2
 _COHORT = "cohort"
 _QUIET = (
     "ray.tune",
@@ -203,6 +205,9 @@ def run_cohorts(
 
     Call inside :func:`connected`. What fails is counted by the conductor, not raised:
     ``Tuner.fit`` does not raise either when trials fail.
+
+    Raises:
+        SweepCutError: If Ray stops before the conductor has finished.
     """
     fixed = {
         "workers": plan.workers,
@@ -226,6 +231,8 @@ def run_cohorts(
         ),
     )
     tuner.fit()
+    if not conductor.is_finished:
+        raise SweepCutError("Ray ended the sweep before its time; finished trials are kept")
 
 
 def plan_lanes(workers: int | None, pack_members: int) -> LanePlan:
@@ -266,19 +273,35 @@ def connected() -> Iterator[None]:
         ClusterError: If the cluster at ``RAY_ADDRESS`` cannot be reached.
     """
     _keep_quiet()
-    address = os.environ.get("RAY_ADDRESS")
-    try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise ClusterError(
-            f"no Ray cluster can be reached at {address or 'this machine'}: "
-            f"{str(error).strip().splitlines()[0]}; check RAY_ADDRESS and the token, or "
-            "unset RAY_ADDRESS to use this machine"
-        ) from error
+    _connect(os.environ.get(ADDRESS_VARIABLE) or "local")
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _connect(address: str) -> None:
+    """Join or start Ray; a busy machine may need a second try, for Ray waits only 30 s."""
+    for attempt in range(_CONNECT_ATTEMPTS):
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
+        # Ray raises nearly anything here, bare Exception for a node that starts too slowly.
+        except Exception as error:
+            ray.shutdown()
+            if attempt == _CONNECT_ATTEMPTS - 1:
+                raise ClusterError(_describe_refusal(address, error)) from error
+        else:
+            return
+
+
+def _describe_refusal(address: str, error: Exception) -> str:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if address == "local":
+        return f"Ray cannot be started on this machine: {reason}"
+    return (
+        f"the Ray cluster at {ADDRESS_VARIABLE}={address} cannot be joined: {reason}; check the "
+        f"address and the token, or unset {ADDRESS_VARIABLE} to use this machine"
+    )
 
 
 def _keep_quiet() -> None:

@@ -1,4 +1,4 @@
-"""The conductor: whatever comes when, whatever is killed, the same trials with the same outcomes."""
+"""The conductor: whatever comes when, whatever is killed, the same trials and outcomes."""
 
 import random
 from collections.abc import Sequence
@@ -134,9 +134,7 @@ def test_outcomes_of_trials_that_were_never_asked_are_left_out(tmp_path: Path) -
     assert stranger.trial not in told(ledger).keys() | told(again).keys()
 
 
-def test_a_finished_study_has_nothing_to_do_when_it_is_opened_again(
-    uninterrupted: Ledger, tmp_path: Path
-) -> None:
+def test_a_finished_study_has_nothing_to_do_when_it_is_opened_again(tmp_path: Path) -> None:
     run_to_end(tmp_path, seed=0)
     content = (tmp_path / "ledger.journal").read_bytes()
     conductor, _, _ = conduct(tmp_path)
@@ -145,9 +143,7 @@ def test_a_finished_study_has_nothing_to_do_when_it_is_opened_again(
     assert (tmp_path / "ledger.journal").read_bytes() == content
 
 
-def test_a_raised_budget_goes_on_from_where_the_smaller_one_ended(
-    uninterrupted: Ledger, tmp_path: Path
-) -> None:
+def test_a_raised_budget_goes_on_from_where_the_smaller_one_ended(tmp_path: Path) -> None:
     conductor, ledger, _ = conduct(tmp_path, "budget.trials=12")
     while not conductor.is_finished:
         conductor.take([fabricate(key) for key in keys_of(drain(conductor))])
