@@ -103,7 +103,9 @@ class Ledger:
 
     def set_provenance(self, provenance: Provenance) -> None:
         """Write down what this run of the study is made with."""
-        self._optuna.set_user_attr("provenance", dataclasses.asdict(provenance))
+        content = dataclasses.asdict(provenance)
+        if self._optuna.user_attrs.get("provenance") != content:
+            self._optuna.set_user_attr("provenance", content)
 
     def add_round(self, proposals: Sequence[Proposal]) -> None:
         """Write down a round before any of it is trained, as one entry."""
