@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped, unused-ignore]
+from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from orchestrator.ledger import Ledger
 from orchestrator.record import TrialRecord
@@ -30,6 +33,7 @@ seeds: 2
 collapse: {below: 2.0, every_steps: 20}
 budget: {trials: 40, band_decades: 0.2}
 """
+PARENT = "mlflow.parentRunId"
 RUN_SECONDS = 500.0
 _POLL_SECONDS = 0.01
 
@@ -68,6 +72,14 @@ class Place:
     def collapse_map(self) -> bytes:
         """Return the study's answer as written."""
         return (self.study_folder / "report" / "collapse_map.json").read_bytes()
+
+    def mlflow_runs(self) -> list[Run]:
+        """Return the study's runs in MLflow: the parents first."""
+        client = MlflowClient(f"sqlite:///{self.path / 'my results' / 'mlflow.db'}")
+        experiment = client.get_experiment_by_name("rankfall/small")
+        assert experiment is not None
+        runs = client.search_runs([experiment.experiment_id], max_results=1000)
+        return sorted(runs, key=lambda run: run.data.tags.get(PARENT, ""))
 
     def has_outcomes(self) -> bool:
         """Return whether any outcome is on disk, in the outbox or in the ledger."""
@@ -173,3 +185,12 @@ def wait_until(
 def interrupt(process: subprocess.Popen[str]) -> None:
     """Press Ctrl-C: the terminal signals the whole foreground group."""
     os.killpg(process.pid, signal.SIGINT)
+
+
+def is_listening(port: int) -> bool:
+    """Return whether somebody listens on a port of this machine."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5.0).close()
+    except OSError:
+        return False
+    return True

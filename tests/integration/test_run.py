@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.record import TrialState
 from tests.conftest import ReferenceRun
-from tests.runs import RANKFALL, Place, run
+from tests.runs import PARENT, RANKFALL, Place, run
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +48,12 @@ def test_both_sides_of_the_boundary_were_seen(place: Place) -> None:
 
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader:DeprecationWarning")
 def test_mlflow_holds_the_study_and_every_trial(place: Place) -> None:
+    parent, *children = place.mlflow_runs()
+    assert parent.info.status == "FINISHED"
+    assert len(children) == len(place.records())
+    assert {child.data.tags[PARENT] for child in children} == {parent.info.run_id}
     client = mlflow.MlflowClient(f"sqlite:///{place.path / 'my results' / 'mlflow.db'}")
-    experiments = [e.experiment_id for e in client.search_experiments() if e.name == "small"]
-    runs = client.search_runs(experiments, max_results=1000)
-    parents = [r for r in runs if "mlflow.parentRunId" not in r.data.tags]
-    assert [r.info.status for r in parents] == ["FINISHED"]
-    assert len(runs) - 1 == len(place.records())
-    assert {r.data.tags.get("mlflow.parentRunId") for r in runs} == {None, parents[0].info.run_id}
-    attached = {file.path for file in client.list_artifacts(parents[0].info.run_id)}
+    attached = {file.path for file in client.list_artifacts(parent.info.run_id)}
     assert {"report.html", "collapse_map.json", "trials.csv", "trials.parquet"} <= attached
 
 
