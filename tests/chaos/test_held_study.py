@@ -4,9 +4,12 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.runs import Place, started, wait_until
 
 
+@pytest.mark.slow
 def test_a_second_run_of_a_running_study_is_refused_and_the_first_is_not_disturbed(
     tmp_path: Path,
 ) -> None:

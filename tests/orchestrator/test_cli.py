@@ -13,8 +13,10 @@ from typer.testing import CliRunner, Result
 from orchestrator import command_run
 from orchestrator.cli import app
 from orchestrator.command_read import say_minutes
+from orchestrator.folder import StudyFolder
 from orchestrator.ledger import Ledger
 from tests.orchestrator.fabricated import TEXT, fabricate, make_tiny, open_ledger, propose, told
+from tests.orchestrator.test_folder import holder
 
 Rankfall = Callable[..., Result]
 COMMANDS = ("run", "validate", "plan", "report", "list", "ui")
@@ -152,6 +154,15 @@ def test_a_study_that_was_begun_is_kept_when_the_cluster_is_gone(
     monkeypatch.setenv("RAY_ADDRESS", "head")
     refusal(rankfall("run", "tiny.yaml", "--results", "results"))
     assert (folder / "ledger.journal").exists()
+
+
+def test_a_study_that_another_process_runs_is_refused(rankfall: Rankfall, tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path / "rankfall-results" / "tiny")
+    folder.create()
+    before = files_in(tmp_path)
+    with holder(folder):
+        assert "another process is running this study" in refusal(rankfall("run", "tiny.yaml"))
+    assert files_in(tmp_path) == before | {"rankfall-results/tiny/study.lock"}
 
 
 def test_an_mlflow_address_that_is_not_supported_is_refused(
