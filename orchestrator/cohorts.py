@@ -5,6 +5,7 @@ How trials are grouped and cut changes the speed, never an outcome (a parity tes
 """
 
 import hashlib
+import math
 import random
 from collections import defaultdict
 from collections.abc import Sequence
@@ -39,17 +40,24 @@ def group_cohorts(study: Study, proposals: Sequence[Proposal]) -> list[Cohort]:
     ]
 
 
-def cut_packs(cohort: Cohort, members_per_pack: int) -> list[Cohort]:
-    """Cut a cohort into packs of neighbours: one replicate and one objective where possible."""
+def cut_packs(cohort: Cohort, workers: int, most_members: int) -> list[Cohort]:
+    """Cut a cohort into packs of neighbours: one replicate and one objective where possible.
+
+    Args:
+        workers: Every worker gets as many packs as the others, where members suffice.
+        most_members: Members a pack may have.
+    """
     members = sorted(cohort.members, key=lambda m: (m.seed, *pack_order(m)))
+    turns = math.ceil(len(members) / (workers * most_members))
+    size = math.ceil(len(members) / (workers * turns))
     return [
         cohort.model_copy(
             update={
-                "cohort_id": f"{cohort.cohort_id}-{start // members_per_pack:03d}",
-                "members": tuple(members[start : start + members_per_pack]),
+                "cohort_id": f"{cohort.cohort_id}-{number:03d}",
+                "members": tuple(members[number * size : (number + 1) * size]),
             }
         )
-        for start in range(0, len(members), members_per_pack)
+        for number in range(math.ceil(len(members) / size))
     ]
 
 

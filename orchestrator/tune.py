@@ -121,7 +121,7 @@ class LaneTrainable(tune.Trainable):
 
     def _begin(self, config: dict[str, Any]) -> None:
         self._cohort = Cohort.model_validate_json(config[_COHORT])
-        packs = cut_packs(self._cohort, config["pack_members"])
+        packs = cut_packs(self._cohort, config["workers"], config["pack_members"])
         self._waiting = {pack.cohort_id for pack in packs}
         self._steps: dict[str, int] = {}
         self._outcomes: list[str] = []

@@ -67,17 +67,26 @@ def test_no_cohort_outgrows_what_one_failure_may_cost() -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(count=st.integers(1, 60), members_per_pack=st.integers(1, 20))
+@given(count=st.integers(1, 60), workers=st.integers(1, 5), most_members=st.integers(1, 20))
 def test_packs_hold_a_cohorts_members_once_with_names_of_their_own(
-    count: int, members_per_pack: int
+    count: int, workers: int, most_members: int
 ) -> None:
     study = make_tiny()
     (cohort,) = group_cohorts(study, propose_everywhere(count, study))
-    packs = cut_packs(cohort, members_per_pack)
+    packs = cut_packs(cohort, workers, most_members)
+    sizes = [len(pack.members) for pack in packs]
     assert sorted(trials_of(packs)) == sorted(trials_of([cohort]))
-    assert max(len(pack.members) for pack in packs) <= members_per_pack
+    assert max(sizes) <= most_members
+    assert len(set(sizes[:-1])) <= 1
+    assert sizes[-1] <= sizes[0]
     assert len({pack.cohort_id for pack in packs}) == len(packs)
     assert all(pack.train == cohort.train for pack in packs)
+
+
+def test_a_last_lonely_member_does_not_keep_one_worker_waiting() -> None:
+    study = make_tiny()
+    (cohort,) = group_cohorts(study, propose_everywhere(65, study))
+    assert [len(p.members) for p in cut_packs(cohort, 2, 16)] == [11, 11, 11, 11, 11, 10]
 
 
 def test_packs_do_not_mix_replicates_or_objectives_where_the_size_allows() -> None:
@@ -89,7 +98,7 @@ def test_packs_do_not_mix_replicates_or_objectives_where_the_size_allows() -> No
     ]
     proposals = [Proposal(point, replicate) for point in points for replicate in range(2)]
     (cohort,) = group_cohorts(study, proposals)
-    for pack in cut_packs(cohort, 4):
+    for pack in cut_packs(cohort, 2, 4):
         assert len({(member.seed, member.objective.kind) for member in pack.members}) == 1
 
 

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import layer_norm, pad
 
 from trainer.losses.rows import COLUMN_MULTIPLE, pad_columns
 from trainer.seeds import generator_for
@@ -126,14 +126,15 @@ class StackedMlp:
             case "none":
                 return x_MNF
             case "layer":
-                var, mean = torch.var_mean(x_MNF, dim=-1, correction=0, keepdim=True)
+                scaled = layer_norm(x_MNF, x_MNF.shape[-1:], eps=_NORM_EPS)
             case "batch" if training:
                 var, mean = torch.var_mean(x_MNF, dim=-2, correction=0, keepdim=True)
                 _track(running, name, mean.detach(), var.detach(), x_MNF.shape[-2])
+                scaled = (x_MNF - mean) * torch.rsqrt(var + _NORM_EPS)
             case _:
                 var, mean = running[f"{name}.var"], running[f"{name}.mean"]
-        scaled = (x_MNF - mean) * torch.rsqrt(var + _NORM_EPS)
-        return scaled * parameters[f"{name}.gain"] + parameters[f"{name}.shift"]
+                scaled = (x_MNF - mean) * torch.rsqrt(var + _NORM_EPS)
+        return torch.addcmul(parameters[f"{name}.shift"], scaled, parameters[f"{name}.gain"])
 
 
 def _chain(prefix: str, widths: Sequence[int], *, last_is_hidden: bool) -> tuple[Layer, ...]:
