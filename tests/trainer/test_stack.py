@@ -1,6 +1,6 @@
 """Stacked training is one-by-one training, step by step, against plain torch.nn and torch.optim."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
@@ -160,3 +160,23 @@ def test_learnable_objectives_train_their_own_parameters_beside_others() -> None
             assert not torch.equal(rows, own.objective.init_parameters()[name])
         for name, rows in together.stack.parameters.items():
             assert torch.equal(rows[position], alone.stack.parameters[name][0])
+
+
+@pytest.mark.parametrize("norm", ["none", "layer", "batch"])
+def test_cl_and_nscl_stay_bit_equal_while_all_labels_differ(
+    norm: Literal["none", "layer", "batch"],
+) -> None:
+    # They share weights, batches and views, and differ by labels only: here by nothing.
+    model = ModelSettings(encoder="mlp", hidden=(20, 12), embed_dim=11, norm=norm)
+    pair = [make_member(kind, lr=0.3, seed=4, kind=kind) for kind in ("cl", "nscl")]
+    cohort = make_cohort(pair, model=model, train=TrainSettings(batch_size=40))
+    data = load_images(DIGITS)
+    distinct = replace(data, train_labels_N=torch.arange(len(data.train_labels_N)))
+    for labelled, equal in [(distinct, True), (data, False)]:
+        stack = Stack(cohort, labelled, CPU, torch.float32)
+        stream = BatchStream(labelled, DIGITS.augment, 40, 4)
+        for step in range(STEPS):
+            batch = stream.batch_at(step)
+            stack.step(batch.views_VBF.expand(2, -1, -1, -1), batch.indices_B.expand(2, -1))
+        weights = stack.parameters["encoder.0.weight"]
+        assert torch.equal(weights[0], weights[1]) == equal
