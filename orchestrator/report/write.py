@@ -4,9 +4,7 @@ Everything is made before anything is written, and every file appears under its 
 is complete, so a reader never meets half a report file.
 """
 
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.collapse_map import CollapseMap, build_map
@@ -18,6 +16,7 @@ from orchestrator.report.map_figure import draw_map
 from orchestrator.report.measure_figures import draw_scores, draw_spectra
 from orchestrator.report.tables import tabulate_trials, to_csv, to_parquet
 from search_spaces.study import Question, Study
+from trainer.durable import write_durably
 
 
 def write_report(
@@ -36,7 +35,7 @@ def write_report(
     contents = render_files(collapse_map, records, provenance)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return [_replace(folder / name, contents[name]) for name in sorted(contents)]
+        return [_put(folder / name, contents[name]) for name in sorted(contents)]
     except OSError as error:
         reason = error.strerror or str(error)
         raise ReportError(
@@ -63,14 +62,6 @@ def render_files(
     return contents
 
 
-def _replace(path: Path, content: bytes) -> Path:
-    """Put ``content`` at ``path`` in one step; on failure nothing is left behind."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise
+def _put(path: Path, content: bytes) -> Path:
+    write_durably(path, content)
     return path

@@ -4,7 +4,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from tests.contracts.objective import read_settings
-from trainer.objective_settings import ClopSettings, ObjectiveSettings
+from trainer.objective_settings import ClopSettings, InfoNCESettings, ObjectiveSettings
 
 KINDS = sorted(
     TypeAdapter(ObjectiveSettings).json_schema()["discriminator"]["mapping"],
@@ -53,5 +53,7 @@ def test_values_out_of_range_are_refused(fields: dict[str, object], message: str
 
 
 def test_settings_do_not_change_after_they_were_read() -> None:
+    settings = read_settings(kind="infonce")
+    assert isinstance(settings, InfoNCESettings)
     with pytest.raises(ValidationError, match=r"frozen"):
-        read_settings(kind="infonce").temperature = 1.0
+        settings.temperature = 1.0

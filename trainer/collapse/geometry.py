@@ -16,7 +16,7 @@ from torch import Tensor
 from trainer.collapse.errors import EmbeddingShapeError
 from trainer.collapse.members import map_members
 from trainer.collapse.rows import check_embeddings, normalize_rows
-from trainer.losses.gemm import times_transposed
+from trainer.gemm import times_transposed
 
 TILE_ROWS = 256
 

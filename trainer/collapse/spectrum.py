@@ -25,7 +25,7 @@ from trainer.collapse.geometry import (
 from trainer.collapse.members import iterate_members, map_members
 from trainer.collapse.rank import effective_rank, rankme, stable_rank
 from trainer.collapse.rows import check_embeddings, normalize_rows, round_off_variance
-from trainer.losses.gemm import transposed_times
+from trainer.gemm import transposed_times
 
 SINGLE_ABOVE_SIDE = 128
 """Gram matrices up to this side are always decomposed in float64: there it costs nothing."""

@@ -19,8 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainer.gemm import times, times_transposed, transposed_times
 from trainer.losses.exponent import BITS_PER_NAT, NATS_PER_BIT
-from trainer.losses.gemm import times, times_transposed, transposed_times
 from trainer.losses.once import refuse_second_derivatives
 from trainer.losses.parts import join_stack, split_stack
 

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainer.gemm import times, times_transposed, transposed_times
 from trainer.losses.exponent import BITS_PER_NAT, NATS_PER_BIT
-from trainer.losses.gemm import times, times_transposed, transposed_times
 from trainer.losses.once import refuse_second_derivatives
 from trainer.losses.parts import add, concatenate, join_stack, row_chunks, split_stack
 

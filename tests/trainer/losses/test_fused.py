@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from tests.trainer.losses.references import unit_rows
+from trainer.gemm import times, times_transposed, transposed_times
 from trainer.losses.exponent import choose_per_member, exp_is_safe
-from trainer.losses.gemm import times, times_transposed, transposed_times
 from trainer.losses.infonce import infonce, infonce_plain, nt_xent, nt_xent_plain
 from trainer.losses.once import SecondDerivativeError
 from trainer.losses.siglip import siglip, siglip_plain
