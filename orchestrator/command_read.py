@@ -98,13 +98,12 @@ def show_plan(plan: Mapping[str, Any]) -> RenderableType:
 
 
 def _train_seconds(expected: Forecast, trial_seconds: float, cores: int) -> float:
-    """Rounds come one after another, and a pack is trained by one core."""
+    """Rounds come one after another; a round is cut as ``cohorts.cut_packs`` cuts it."""
     if expected.rounds == 0:
         return 0.0
-    per_round = expected.trials / expected.rounds
-    packs = math.ceil(per_round / PACK_MEMBERS)
-    longest = math.ceil(packs / cores) * min(per_round, PACK_MEMBERS)
-    return expected.rounds * longest * trial_seconds
+    members = expected.trials / expected.rounds
+    turns = math.ceil(members / (cores * PACK_MEMBERS))
+    return expected.rounds * turns * math.ceil(members / (cores * turns)) * trial_seconds
 
 
 def say_minutes(minutes: float) -> str:
