@@ -4,6 +4,8 @@ import math
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.trainer.cohorts import make_cohort, make_member
@@ -20,6 +22,10 @@ COHORT = make_cohort(
     train=TrainSettings(optimizer="adam", weight_decay=1e-3),
     collapse=CollapseSettings(metric="stable_rank", settle_checks=0),
 )
+
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+MEASURES = st.dictionaries(st.text(max_size=8), FINITE, max_size=3)
 
 
 def make_outcome(regime: Regime = Regime.HEALTHY, score: float = 3.0) -> Outcome:
@@ -95,3 +101,22 @@ def test_an_outcome_holds_finite_numbers_only(number: float) -> None:
 def test_what_counts_as_collapsed(regime: Regime) -> None:
     collapsed = {Regime.COMPLETE, Regime.DIMENSIONAL, Regime.DIVERGED}
     assert make_outcome(regime).is_collapsed == (regime in collapsed)
+
+
+@settings(max_examples=40, deadline=None)
+@given(score=FINITE, measures=MEASURES, losses=st.lists(FINITE, max_size=4), trial=st.text())
+def test_an_outcome_survives_json_bit_by_bit(
+    score: float, measures: dict[str, float], losses: list[float], trial: str
+) -> None:
+    outcome = make_outcome().model_copy(
+        update={
+            "trial": trial,
+            "score": score,
+            "measures": measures,
+            "history": History(
+                steps=tuple(range(len(losses))), values={"train_loss": tuple(losses)}
+            ),
+        }
+    )
+    again = Outcome.model_validate_json(outcome.model_dump_json())
+    assert repr(again) == repr(outcome), "repr tells -0.0 from 0.0"

@@ -94,6 +94,15 @@ def test_the_audit_finds_an_early_verdict_that_was_wrong() -> None:
     assert outcome.regime is Regime.HEALTHY
 
 
+def test_the_first_early_verdict_counts_not_a_later_one() -> None:
+    # Below 2 at the first check, between 2 and 6 at the later ones.
+    calm = CALM.model_copy(update={"audited": True})
+    collapse = CollapseSettings(every_steps=1, settle_checks=1, below=6.0, margin=0.0)
+    outcome = train_by_trial(cohort([calm], steps=10, collapse=collapse))["calm"]
+    assert outcome.early_regime is Regime.COMPLETE
+    assert outcome.regime is Regime.DIMENSIONAL
+
+
 def test_without_settle_checks_everybody_runs_to_the_end() -> None:
     collapse = CollapseSettings(every_steps=2, settle_checks=0)
     for outcome in train_by_trial(cohort([COLLAPSING, AUDITED], collapse=collapse)).values():
