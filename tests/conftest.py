@@ -1,11 +1,17 @@
 """What tests of several folders share: one uninterrupted real run of a small study."""
 
+import os
 import subprocess
 from dataclasses import dataclass
 
 import pytest
 
-from tests.runs import Place
+from orchestrator.mlflow_runs import ENVIRONMENT
+
+# MLflow reads it once, when a test module imports it: as quiet as Rankfall keeps it.
+os.environ.update(ENVIRONMENT)
+
+from tests.runs import Place  # imports MLflow
 
 
 @dataclass(frozen=True)
