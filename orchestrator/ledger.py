@@ -43,10 +43,12 @@ class Ledger:
         self.study = study
         self._optuna = optuna_study
         self._rounds: list[list[Proposal]] = _read_rounds(optuna_study)
-        self._asked_at: list[datetime] = _read_round_times(optuna_study)
-        self._told: dict[str, optuna.trial.FrozenTrial] = {
-            trial.user_attrs["key"]: trial for trial in optuna_study.get_trials(deepcopy=False)
-        }
+        self._records: list[TrialRecord] = []
+        self._places: dict[str, int] = {}
+        for index, asked_at in enumerate(_read_round_times(optuna_study)):
+            self._open(index, asked_at)
+        for trial in optuna_study.get_trials(deepcopy=False):
+            self._close(trial)
 
     @classmethod
     def open(cls, path: Path, study: Study) -> "Ledger":
@@ -116,24 +118,22 @@ class Ledger:
         }
         self._optuna.set_user_attr(f"{_ROUND}{len(self._rounds):06d}", entry)
         self._rounds.append(list(proposals))
-        self._asked_at.append(now)
+        self._open(len(self._rounds) - 1, now)
 
     def tell(self, outcome: Outcome) -> None:
         """Write down the outcome of a trial that was asked; telling it again changes nothing."""
-        told = self._told.get(outcome.trial)
-        if told is None or told.state is not OptunaState.COMPLETE:
+        if self._find(outcome.trial).state is not TrialState.FINISHED:
             content = {"outcome": outcome.model_dump(mode="json")}
             self._add(outcome.trial, OptunaState.COMPLETE, outcome.score, content)
 
     def tell_missing(self, key: str, failure: str) -> None:
         """Write down that a trial's attempts failed; a later outcome replaces this."""
-        if key not in self._told:
+        if self._find(key).state is TrialState.PENDING:
             self._add(key, OptunaState.FAIL, None, {"failure": failure})
 
     def records(self) -> list[TrialRecord]:
         """Return every trial, in the order in which they were asked."""
-        asked = [(index, p) for index, round_ in enumerate(self._rounds) for p in round_]
-        return [self._record(number, *entry) for number, entry in enumerate(asked)]
+        return list(self._records)
 
     @property
     def rounds(self) -> list[list[Proposal]]:
@@ -143,35 +143,51 @@ class Ledger:
     def _add(
         self, key: str, state: OptunaState, value: float | None, content: dict[str, Any]
     ) -> None:
-        index, proposal = next(
-            (index, p) for index, round_ in enumerate(self._rounds) for p in round_ if p.key == key
-        )
+        record = self._find(key)
+        point = record.proposal.point
         trial = create_trial(
             state=state,
             value=value,
-            params=dict(proposal.point.coordinates) | {"replicate": proposal.replicate},
-            distributions=_distributions(self.study, proposal.point),
+            params=dict(point.coordinates) | {"replicate": record.proposal.replicate},
+            distributions=_distributions(self.study, point),
             user_attrs={"key": key, **content},
         )
-        trial.datetime_start = self._asked_at[index].astimezone().replace(tzinfo=None)
+        trial.datetime_start = record.asked_at.astimezone().replace(tzinfo=None)
         self._optuna.add_trial(trial)
-        self._told[key] = trial
+        self._close(trial)
 
-    def _record(self, number: int, round_number: int, proposal: Proposal) -> TrialRecord:
-        told = self._told.get(proposal.key)
-        attributes = {} if told is None else told.user_attrs
-        outcome = attributes.get("outcome")
-        return TrialRecord(
-            number=number,
-            round_number=round_number,
-            proposal=proposal,
-            settings=self.study.settings_at(proposal.point),
-            seed=replicate_seed(self.study, proposal.replicate),
-            state=_state(told),
+    def _find(self, key: str) -> TrialRecord:
+        return self._records[self._places[key]]
+
+    def _open(self, round_number: int, asked_at: datetime) -> None:
+        """Take a round's trials into the records, which are kept: 10,000 take a second to make."""
+        for proposal in self._rounds[round_number]:
+            self._places[proposal.key] = len(self._records)
+            record = TrialRecord(
+                number=len(self._records),
+                round_number=round_number,
+                proposal=proposal,
+                settings=self.study.settings_at(proposal.point),
+                seed=replicate_seed(self.study, proposal.replicate),
+                state=TrialState.PENDING,
+                outcome=None,
+                failure=None,
+                asked_at=asked_at,
+                told_at=None,
+            )
+            self._records.append(record)
+
+    def _close(self, trial: optuna.trial.FrozenTrial) -> None:
+        """Take what became of a trial into its record."""
+        place = self._places[trial.user_attrs["key"]]
+        outcome = trial.user_attrs.get("outcome")
+        is_complete = trial.state is OptunaState.COMPLETE
+        self._records[place] = dataclasses.replace(
+            self._records[place],
+            state=TrialState.FINISHED if is_complete else TrialState.MISSING,
             outcome=None if outcome is None else Outcome.model_validate(outcome),
-            failure=attributes.get("failure"),
-            asked_at=self._asked_at[round_number],
-            told_at=_utc(told.datetime_complete) if told else None,
+            failure=trial.user_attrs.get("failure"),
+            told_at=_utc(trial.datetime_complete),
         )
 
 
@@ -229,13 +245,6 @@ def _distribution(axis: Axis) -> BaseDistribution:
     if isinstance(axis, RangeAxis):
         return FloatDistribution(axis.low, axis.high, log=axis.log)
     return CategoricalDistribution(axis.values)
-
-
-def _state(told: optuna.trial.FrozenTrial | None) -> TrialState:
-    if told is None:
-        return TrialState.PENDING
-    is_complete = told.state is OptunaState.COMPLETE
-    return TrialState.FINISHED if is_complete else TrialState.MISSING
 
 
 def _utc(local: datetime | None) -> datetime | None:

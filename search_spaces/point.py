@@ -3,11 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 Value = float | int | str | bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Point:
     """Coordinates by axis path, e.g. ``(("lr", 0.3), ("objective.kind", "clop"))``, sorted."""
 
@@ -18,7 +19,7 @@ class Point:
         """Make a point from a mapping; the order of its keys is irrelevant."""
         return cls(tuple(sorted(coordinates.items())))
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Canonical JSON; floats by shortest round-trip, so equal points have equal keys."""
         return json.dumps(dict(self.coordinates), sort_keys=True, separators=(",", ":"))

@@ -6,19 +6,20 @@ so that a 500-trial study is tested in seconds and a resumed study asks what it 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 from search_spaces.point import Point
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Proposal:
     """One trial to run: a point of the study and a replicate (0, 1, ...)."""
 
     point: Point
     replicate: int
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Canonical name of the trial: equal settings give equal keys on any machine."""
         return f"{self.point.key}#{self.replicate}"
