@@ -4,6 +4,7 @@ A leaf module: it imports nothing, so that the mathematics below may raise from 
 
 TrainerError
 ├── BatchTooLargeError          the train split has fewer images than one batch
+├── StackStateError            a saved state belongs to other members or another model
 ├── LaneError                   a worker group died under its work
 └── ObjectiveError              an objective cannot be built or evaluated as asked
     ├── MixedStructureError     members of one stack differ in more than scalars
@@ -18,6 +19,10 @@ class TrainerError(Exception):
 
 class BatchTooLargeError(TrainerError):
     """The train split has fewer images than one batch asks for."""
+
+
+class StackStateError(TrainerError):
+    """A saved state belongs to other members or another model."""
 
 
 class LaneError(TrainerError):

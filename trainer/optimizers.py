@@ -30,6 +30,18 @@ class Optimizer(Protocol):
         """Keep only the members at the positions ``keep`` (int64, shape (K,))."""
         ...
 
+    def state(self) -> Tensors:
+        """Return all that the next step depends on but the settings, by flat names.
+
+        ``steps`` is the number of steps done, int64 without dimensions; every other tensor has
+        one row per member. None of them changes afterwards.
+        """
+        ...
+
+    def load_state(self, state: Tensors) -> None:
+        """Go on from what :meth:`state` returned for the same members, in the same order."""
+        ...
+
 
 class Sgd:
     """Stochastic gradient descent with momentum and L2 weight decay, as torch.optim.SGD."""
@@ -38,10 +50,12 @@ class Sgd:
         self._lr_M = lr_M
         self._momentum = momentum
         self._weight_decay = weight_decay
+        self._steps = 0
         self._velocity: Tensors = {}
 
     def step(self, parameters: Tensors, gradients: Tensors) -> None:
         """v <- momentum v + g; p <- p - lr v. The first velocity is the first gradient."""
+        self._steps += 1
         for name, parameter in parameters.items():
             gradient = _decayed(gradients[name], parameter, self._weight_decay)
             if self._momentum:
@@ -52,6 +66,15 @@ class Sgd:
         """Keep only the members at the positions ``keep``."""
         self._lr_M = self._lr_M[keep]
         self._velocity = {name: v[keep] for name, v in self._velocity.items()}
+
+    def state(self) -> Tensors:
+        """Return the number of steps and the velocities."""
+        return {"steps": torch.tensor(self._steps), **_slots("velocity", self._velocity)}
+
+    def load_state(self, state: Tensors) -> None:
+        """Go on from what :meth:`state` returned."""
+        self._steps = int(state["steps"])
+        self._velocity = _slot(state, "velocity")
 
     def _accelerate(self, name: str, gradient: Tensor) -> Tensor:
         if name not in self._velocity:
@@ -90,6 +113,19 @@ class Adam:
         self._mean = {name: v[keep] for name, v in self._mean.items()}
         self._square = {name: v[keep] for name, v in self._square.items()}
 
+    def state(self) -> Tensors:
+        """Return the number of steps and both moments."""
+        return {
+            "steps": torch.tensor(self._steps),
+            **_slots("mean", self._mean),
+            **_slots("square", self._square),
+        }
+
+    def load_state(self, state: Tensors) -> None:
+        """Go on from what :meth:`state` returned."""
+        self._steps = int(state["steps"])
+        self._mean, self._square = _slot(state, "mean"), _slot(state, "square")
+
 
 def build_optimizer(
     settings: TrainSettings, lrs: Sequence[float], device: torch.device, dtype: torch.dtype
@@ -103,6 +139,15 @@ def build_optimizer(
             return Adam(lr_M, settings.weight_decay)
         case unreachable:
             assert_never(unreachable)
+
+
+def _slots(slot: str, tensors: Tensors) -> Tensors:
+    return {f"{slot}/{name}": tensor.clone() for name, tensor in tensors.items()}
+
+
+def _slot(state: Tensors, slot: str) -> Tensors:
+    prefix = f"{slot}/"
+    return {n.removeprefix(prefix): t.clone() for n, t in state.items() if n.startswith(prefix)}
 
 
 def _rows(values_M: Tensor, like: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ Shape legend: M = members alive, R = distinct replicates, V = 2 views, B = batch
 pixels, D = embedding.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -17,7 +17,9 @@ from torch import Tensor
 from trainer.cohort import Cohort, Member
 from trainer.data.batches import draw_label_mask
 from trainer.data.image_data import ImageData
-from trainer.models.mlp import StackedMlp, Tensors
+from trainer.errors import StackStateError
+from trainer.models.mlp import StackedMlp
+from trainer.models.protocol import Model, Tensors
 from trainer.objective import (
     Objective,
     ObjectiveBatch,
@@ -26,6 +28,7 @@ from trainer.objective import (
     structure,
 )
 from trainer.objective_settings import ObjectiveSettings
+from trainer.objectives.held import held_tensors, replace_held
 from trainer.optimizers import Optimizer, build_optimizer
 
 
@@ -41,6 +44,21 @@ class Group:
     optimizer: Optimizer
     size: int
 
+    def state(self) -> Tensors:
+        """Return the objective's parameters, its optimiser's state and the tensors it holds."""
+        return (
+            _prefixed("parameters", self.parameters)
+            | _prefixed("optimizer", self.optimizer.state())
+            | _prefixed("held", held_tensors(self.objective))
+        )
+
+    def load_state(self, state: Tensors) -> None:
+        """Go on from what :meth:`state` returned."""
+        self.parameters = _like(self.parameters, state, "parameters")
+        self.optimizer.load_state(_under("optimizer", state))
+        held = _like(held_tensors(self.objective), state, "held")
+        self.objective = replace_held(self.objective, held)
+
 
 def pack_order(member: Member) -> tuple[str, int, str]:
     """Sort key that puts members with one objective structure, then one seed, side by side."""
@@ -54,7 +72,8 @@ class Stack:
         self, cohort: Cohort, data: ImageData, device: torch.device, dtype: torch.dtype
     ) -> None:
         self.members: tuple[Member, ...] = tuple(sorted(cohort.members, key=pack_order))
-        self._model = StackedMlp.of(cohort.model, data.pixel_count)
+        self._device = device
+        self._model: Model = StackedMlp.of(cohort.model, data.pixel_count)
         seeds = [member.seed for member in self.members]
         drawn = self._model.init_parameters(seeds)
         self.parameters = {name: p.to(device, dtype) for name, p in drawn.items()}
@@ -104,6 +123,33 @@ class Stack:
         self._masks_MN = self._masks_MN[rows]
         self._optimizer.select(rows)
         self._groups = _select_groups(self._groups, positions)
+
+    def state(self) -> Tensors:
+        """Return all that training depends on and that a new stack would not draw, by flat names.
+
+        Loaded into a stack of a cohort of the members alive, training goes on with the same bits
+        as if it had never stopped. Settings, data and label masks are not in it: they follow from
+        the cohort. Tensors are copies on the stack's device; all but step counts have a row per
+        member, in the order of ``members``.
+        """
+        state = _prefixed("parameters", self.parameters) | _prefixed("running", self._running)
+        state |= _prefixed("optimizer", self._optimizer.state())
+        for number, group in enumerate(self._groups):
+            state |= _prefixed(f"objectives/{number}", group.state())
+        return {name: tensor.clone() for name, tensor in state.items()}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what :meth:`state` returned for the same members.
+
+        Raises:
+            StackStateError: If the state is not one of these members, this model and optimiser.
+        """
+        state = {name: tensor.to(self._device) for name, tensor in state.items()}
+        self.parameters = _like(self.parameters, state, "parameters")
+        self._running = _like(self._running, state, "running")
+        self._optimizer.load_state(_under("optimizer", state))
+        for number, group in enumerate(self._groups):
+            group.load_state(_under(f"objectives/{number}", state))
 
     def _losses(self, views_MVBF: Tensor, indices_MB: Tensor) -> Tensor:
         features = self._model.encode(
@@ -173,3 +219,29 @@ def _label_masks(members: Sequence[Member], data: ImageData) -> Tensor:
 def _label_fraction(objective: ObjectiveSettings) -> float:
     """Return the share of labels an objective may use; 1 for kinds without such a setting."""
     return float(getattr(objective, "label_fraction", 1.0))
+
+
+def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
+    return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
+
+
+def _under(prefix: str, state: Mapping[str, Tensor]) -> Tensors:
+    start = f"{prefix}/"
+    return {n.removeprefix(start): t for n, t in state.items() if n.startswith(start)}
+
+
+def _like(expected: Mapping[str, Tensor], state: Mapping[str, Tensor], prefix: str) -> Tensors:
+    """Return copies of the tensors under a prefix, which must be like those expected."""
+    loaded = _under(prefix, state)
+    if (wanted := _signatures(expected)) != (got := _signatures(loaded)):
+        different = sorted(set(wanted.items()) ^ set(got.items()), key=str)
+        raise StackStateError(
+            f"the saved {prefix} belong to another cohort: expected and got differ in "
+            f"{', '.join(f'{name} {shape}' for name, (shape, _) in different)}; delete the "
+            "checkpoint to start anew, or resume the cohort that wrote it"
+        )
+    return {name: loaded[name].clone() for name in expected}
+
+
+def _signatures(tensors: Mapping[str, Tensor]) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+    return {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}

@@ -48,6 +48,11 @@ class StackedMlp:
     head: tuple[Layer, ...]
     norm: str
 
+    @property
+    def members_at_once(self) -> None:
+        """Return None: one call holds any number of members."""
+        return None
+
     @classmethod
     def of(cls, settings: ModelSettings, input_width: int) -> "StackedMlp":
         """Lay out the layers that ``settings`` describe for inputs of ``input_width``."""
