@@ -46,11 +46,16 @@ class SyncReport:
 
 @dataclass(slots=True)
 class _Parent:
-    """The parent run, and the content digest of every child known to be up to date, by key."""
+    """The parent run, and what of every child is known to be up to date, by trial key.
+
+    ``contents``: its content's digest. ``records``: the record it was written from; a ledger
+    hands out the same object until the trial changes, so most need no look at all.
+    """
 
     experiment_id: str
     run_id: str
     contents: dict[str, str]
+    records: dict[str, TrialRecord]
 
 
 class Tracker:
@@ -93,22 +98,22 @@ class Tracker:
         if not records:
             raise TrackingError(f"study {study.name} has no trials yet: nothing to show in MLflow")
         began = time.monotonic()
-        views = {
-            record.key: view_trial(study, record)
-            for record in records
-            if record.state is not TrialState.PENDING
-        }
+        told = [record for record in records if record.state is not TrialState.PENDING]
+        known = self._parents[study.digest].records if study.digest in self._parents else {}
+        changed = [record for record in told if known.get(record.key) is not record]
+        views = {record.key: view_trial(study, record) for record in changed}
         overview = view_study(study, records, provenance, status)
         with self._translate_errors(), hold_store(self._store):
             runs = self._runs = self._runs or MlflowRuns(self._store)
             parent = self._open_parent(runs, study, overview)
             written = _write_children(runs, parent, views, tag_provenance(provenance))
+            parent.records |= {record.key: record for record in changed}
             _update_parent(runs, parent, overview, artifacts, status)
         return SyncReport(
             experiment_id=parent.experiment_id,
             run_id=parent.run_id,
             written=written,
-            unchanged=len(views) - written,
+            unchanged=len(told) - written,
             seconds=time.monotonic() - began,
             url=self._store.page(parent.experiment_id, parent.run_id),
         )
@@ -138,7 +143,7 @@ class Tracker:
         known = found.params if found else {}
         runs.log(run_id, {k: v for k, v in overview.params.items() if k not in known}, {}, ())
         runs.attach_text(run_id, study.source_text, "study.yaml")
-        return self._parents.setdefault(study.digest, _Parent(experiment_id, run_id, {}))
+        return self._parents.setdefault(study.digest, _Parent(experiment_id, run_id, {}, {}))
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
