@@ -12,12 +12,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from orchestrator.planners.protocol import Finding, Planner, Proposal
+from orchestrator.planners.relief import Relief
 from search_spaces.point import Point, Value
 from search_spaces.study import LR
 
 HEALTHY_RANK = 24.0
 UTILITY_GAP_DECADES = 0.7  # the best learning rate lies this far below the threshold
 DIVERGENCE_DECADES = 1.5  # beyond the threshold the loss is no longer finite
+DECIDED_SHARE = 0.4  # of a trial's steps, where it stays clearly below the level
+DIVERGED_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,16 @@ class Surface:
         offsets: Decades added where an axis has a value, by (path, value).
         seed_noise: Standard deviation over replicates of the threshold, decades.
         jitter: Standard deviation over trials of one replicate, decades.
+        score_noise: Standard deviation of the natural logarithm of score - 1 over trials.
         lapse: Share of trials whose label is a coin's.
         healthy_again: (from, to) decades above the threshold where trials are healthy: a
             re-entrant world; None for one crossing.
-        softness: Decades over which the score falls.
+        relief: Hills over the axes, added to slopes, kinks and offsets.
+        softness: Decades of the logistic that the score follows: it falls from 22 to 2 within
+            5.5 of them. 0.27 is a fall over 1.5 decades, 0.02 a cliff.
         level: The score below which a trial counts as collapsed.
-        steps: Optimiser steps of a trial that runs to its end; a collapsed one takes a third.
+        steps: Optimiser steps of a trial that runs to its end. One that is clearly below the
+            level is decided early, after two fifths of them; divergence ends at a tenth.
         seed: Seed of all noise.
     """
 
@@ -49,8 +56,10 @@ class Surface:
     offsets: Mapping[tuple[str, Value], float] = field(default_factory=dict)
     seed_noise: float = 0.04
     jitter: float = 0.0
+    score_noise: float = 0.0
     lapse: float = 0.0
     healthy_again: tuple[float, float] | None = None
+    relief: Relief | None = None
     softness: float = 0.15
     level: float = 2.0
     steps: int = 300
@@ -58,7 +67,9 @@ class Surface:
 
     def threshold_at(self, point: Point) -> float:
         """Return the true log10 critical learning rate of a point's slice."""
-        return self.base + sum(self._share(path, v) for path, v in point.without(LR).coordinates)
+        hills = 0.0 if self.relief is None else self.relief.height_at(point)
+        shares = (self._share(path, v) for path, v in point.without(LR).coordinates)
+        return self.base + hills + sum(shares)
 
     def find(self, proposal: Proposal) -> Finding:
         """Return the finding of a trial; equal trials give equal findings."""
@@ -67,15 +78,25 @@ class Surface:
         if coin.random() < self.lapse:
             distance = 0.5 if coin.random() < 0.5 else -0.5
         is_diverged = distance > DIVERGENCE_DECADES
-        score = 0.0 if is_diverged else self._score(distance)
+        score = 0.0 if is_diverged else self._measure(proposal, distance)
         is_collapsed = score < self.level
         return Finding(
             score=score,
             is_collapsed=is_collapsed,
             is_diverged=is_diverged,
             utility=None if is_diverged else 1.0 / (1.0 + (distance + UTILITY_GAP_DECADES) ** 2),
-            steps=self.steps // 3 if is_collapsed else self.steps,
+            steps=self._count_steps(score, is_diverged),
         )
+
+    def _count_steps(self, score: float, is_diverged: bool) -> int:
+        if is_diverged:
+            return round(DIVERGED_SHARE * self.steps)
+        is_decided = score < (1.0 + self.level) / 2
+        return round(DECIDED_SHARE * self.steps) if is_decided else self.steps
+
+    def _measure(self, proposal: Proposal, distance: float) -> float:
+        wobble = self._draw("score", proposal.key).normal(0.0, self.score_noise)
+        return 1.0 + (self._score(distance) - 1.0) * math.exp(wobble)
 
     def _share(self, path: str, value: Value) -> float:
         share = self.offsets.get((path, value), 0.0)
