@@ -93,8 +93,18 @@ def run(
     results: ResultsOption = DEFAULT_RESULTS,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Worker processes; default: one per GPU, else one per CPU."),
+        typer.Option(
+            min=1, help="Processes of each lane; default: one per GPU of a node, else per CPU."
+        ),
     ] = None,
+    lanes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Worker groups side by side; default: one on each node."),
+    ] = None,
+    gpu_fraction: Annotated[
+        float,
+        typer.Option(min=0.01, max=1.0, help="Share of a GPU, and of its memory, for a worker."),
+    ] = 1.0,
     track: Annotated[
         bool, typer.Option("--mlflow/--no-mlflow", help="Write the runs to MLflow.")
     ] = True,
@@ -105,9 +115,11 @@ def run(
     kept: after Ctrl-C or a crash the same command goes on.
     """
     from orchestrator.command_run import run_study  # noqa: PLC0415
+    from orchestrator.lane_plan import LaneRequest  # noqa: PLC0415
 
+    request = LaneRequest(lanes, workers, gpu_fraction)
     with refusing_bad_input():
-        code = run_study(study, overrides or [], results, workers, track, _typed_command())
+        code = run_study(study, overrides or [], results, request, track, _typed_command())
     raise typer.Exit(code)
 
 

@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from orchestrator.command_read import find_study
 from orchestrator.errors import SweepCutError
+from orchestrator.lane_plan import LaneRequest
 from orchestrator.planners.forecast import forecast
 from orchestrator.progress import TerminalDisplay
 from orchestrator.report.terminal import summarise
@@ -25,7 +26,7 @@ def run_study(
     name: str,
     overrides: Sequence[str],
     results: Path,
-    workers: int | None,
+    lanes: LaneRequest,
     track: bool,
     command: Sequence[str],
 ) -> int:
@@ -36,7 +37,7 @@ def run_study(
     """
     study = find_study(name, overrides)
     screen = Console(stderr=True)
-    options = SweepOptions(results, workers, command, track)
+    options = SweepOptions(results, lanes, command, track)
     steps = study.settings_at(study.corner(study.kinds[0])).train.steps
     try:
         with (

@@ -15,6 +15,7 @@ from orchestrator.conductor import Conductor
 from orchestrator.errors import ClusterError
 from orchestrator.folder import StudyFolder
 from orchestrator.journal import mend_journal
+from orchestrator.lane_plan import LaneRequest, plan_lanes
 from orchestrator.ledger import Ledger
 from orchestrator.mlflow_overview import StudyStatus
 from orchestrator.mlflow_store import Store, locate_store
@@ -51,13 +52,13 @@ class SweepOptions:
 
     Attributes:
         results: Root folder of all studies' results.
-        workers: Worker processes; None takes what the cluster has.
+        lanes: Worker groups, their size, and shares of GPUs, as far as the user asked.
         command: What the user typed, for the record.
         track: Whether MLflow is written.
     """
 
     results: Path
-    workers: int | None
+    lanes: LaneRequest
     command: Sequence[str]
     track: bool = True
 
@@ -146,11 +147,12 @@ class _Sweep:
         self.display.show_stage("starting Ray")
         with ray_environment():
             # Ray reads its environment while it is imported, and takes seconds to import.
-            from orchestrator.tune import connected, plan_lanes, run_cohorts  # noqa: PLC0415
+            from orchestrator.tune import run_cohorts  # noqa: PLC0415
+            from orchestrator.tune_connection import connected, list_nodes  # noqa: PLC0415
 
             with connected():
-                plan = plan_lanes(self.options.workers, PACK_MEMBERS)
-                self.display.show_stage(f"starting {plan.workers} workers")
+                plan = plan_lanes(list_nodes(), self.options.lanes, PACK_MEMBERS)
+                self.display.show_stage(f"starting {plan.lanes * plan.workers} workers")
                 # Not before: a study that cannot start leaves no trace in MLflow.
                 self._track()
                 run_cohorts(

@@ -5,27 +5,22 @@ actor that is reused from cohort to cohort (``reuse_actors=True``) and holds a l
 Tune's own experiment state is scratch: the ledger is the truth and Tune is never restored.
 """
 
-import logging
-import os
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ray
 from ray import tune
 from ray.tune.search import Searcher
 
 from orchestrator.cohorts import cut_packs
 from orchestrator.conductor import Conductor
-from orchestrator.errors import ClusterError, SweepCutError
+from orchestrator.errors import SweepCutError
 from orchestrator.folder import StudyFolder
-from orchestrator.ray_environment import ADDRESS_VARIABLE
+from orchestrator.lane_plan import CPUS_PER_WORKER, DRIVER_CPUS, LanePlan
 from trainer.cohort import Cohort, Outcome
 from trainer.lane import (
-    CPUS_PER_WORKER,
     Lane,
     LaneSettings,
     PackDone,
@@ -33,30 +28,8 @@ from trainer.lane import (
     PackProgress,
 )
 
-DRIVER_CPUS = 0.1
-"""A lane's driver needs a share of a CPU: Tune refuses 0."""
-
 _POLL_SECONDS = 0.5
-_CONNECT_ATTEMPTS = 2
 _COHORT = "cohort"
-_QUIET = (
-    "ray.tune",
-    "ray.train",
-    "ray.util.placement_group",
-    "ray._private.worker",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class LanePlan:
-    """How the cluster is used: one lane of ``workers`` processes.
-
-    ``pack_members``: how many members one worker trains at once.
-    """
-
-    workers: int
-    use_gpu: bool
-    pack_members: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +50,8 @@ class LaneTrainable(tune.Trainable):
         """Start the lane and its first cohort."""
         settings = LaneSettings(
             workers=config["workers"],
-            use_gpu=config["use_gpu"],
+            cpus_per_worker=CPUS_PER_WORKER,
+            gpu_fraction=config["gpu_fraction"],
             outbox=Path(config["outbox"]),
             scratch=Path(config["scratch"]),
         )
@@ -201,17 +175,17 @@ def run_cohorts(
     folder: StudyFolder,
     on_progress: Callable[[LaneProgress], None],
 ) -> None:
-    """Run the conductor's cohorts on one lane until it has no more.
+    """Run the conductor's cohorts on the lanes until it has no more.
 
-    Call inside :func:`connected`. What fails is counted by the conductor, not raised:
-    ``Tuner.fit`` does not raise either when trials fail.
+    Call inside :func:`orchestrator.tune_connection.connected`. What fails is counted by the
+    conductor, not raised: ``Tuner.fit`` does not raise either when trials fail.
 
     Raises:
         SweepCutError: If Ray stops before the conductor has finished.
     """
     fixed = {
         "workers": plan.workers,
-        "use_gpu": plan.use_gpu,
+        "gpu_fraction": plan.gpu_fraction,
         "pack_members": plan.pack_members,
         "outbox": str(folder.outbox),
         "scratch": str(folder.scratch / "train"),
@@ -221,7 +195,7 @@ def run_cohorts(
         tune_config=tune.TuneConfig(
             search_alg=CohortSearch(conductor, fixed, on_progress),
             num_samples=-1,
-            max_concurrent_trials=1,
+            max_concurrent_trials=plan.lanes,
             reuse_actors=True,
             trial_name_creator=_short_name,
             trial_dirname_creator=_short_name,
@@ -233,81 +207,6 @@ def run_cohorts(
     tuner.fit()
     if not conductor.is_finished:
         raise SweepCutError("Ray ended the sweep before its time; finished trials are kept")
-
-
-def plan_lanes(workers: int | None, pack_members: int) -> LanePlan:
-    """Size the lane from what the connected cluster has.
-
-    Args:
-        workers: As asked by the user; None takes one per GPU, or one per CPU where there is none.
-        pack_members: Members one worker trains at once.
-
-    Raises:
-        ClusterError: If the cluster cannot hold that many workers, with the arithmetic.
-    """
-    have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    cpus, gpus = have.get("CPU", 0.0), int(have.get("GPU", 0))
-    fitting = int((cpus - DRIVER_CPUS) / CPUS_PER_WORKER)
-    if gpus:
-        fitting = min(fitting, gpus)
-    wanted = workers or min(fitting, int(gpus or cpus))
-    if not 1 <= wanted <= fitting:
-        raise ClusterError(
-            f"{max(wanted, 1)} workers need {max(wanted, 1) * CPUS_PER_WORKER + DRIVER_CPUS:.1f} "
-            f"CPUs ({CPUS_PER_WORKER} each and {DRIVER_CPUS} for the driver)"
-            f"{f' and {wanted} GPUs' if gpus else ''}, but the cluster has {cpus:g} CPUs"
-            f"{f' and {gpus} GPUs' if gpus else ''}: ask for at most {fitting} with --workers"
-        )
-    return LanePlan(workers=wanted, use_gpu=gpus > 0, pack_members=pack_members)
-
-
-@contextmanager
-def connected() -> Iterator[None]:
-    """Hold a connection to the cluster at ``RAY_ADDRESS``, or a local Ray of our own.
-
-    A Ray that somebody else runs on this machine is never joined by accident.
-
-    Call inside :func:`orchestrator.ray_environment.ray_environment`.
-
-    Raises:
-        ClusterError: If the cluster at ``RAY_ADDRESS`` cannot be reached.
-    """
-    _keep_quiet()
-    _connect(os.environ.get(ADDRESS_VARIABLE) or "local")
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _connect(address: str) -> None:
-    """Join or start Ray; a busy machine may need a second try, for Ray waits only 30 s."""
-    for attempt in range(_CONNECT_ATTEMPTS):
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
-        # Ray raises nearly anything here, bare Exception for a node that starts too slowly.
-        except Exception as error:
-            ray.shutdown()
-            if attempt == _CONNECT_ATTEMPTS - 1:
-                raise ClusterError(_describe_refusal(address, error)) from error
-        else:
-            return
-
-
-def _describe_refusal(address: str, error: Exception) -> str:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    if address == "local":
-        return f"Ray cannot be started on this machine: {reason}"
-    return (
-        f"the Ray cluster at {ADDRESS_VARIABLE}={address} cannot be joined: {reason}; check the "
-        f"address and the token, or unset {ADDRESS_VARIABLE} to use this machine"
-    )
-
-
-def _keep_quiet() -> None:
-    """Leave the terminal to the progress display."""
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _short_name(trial: Any) -> str:

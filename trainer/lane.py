@@ -24,9 +24,6 @@ from trainer.errors import LaneError
 from trainer.loop import Progress, train_cohort
 from trainer.outbox import Outbox
 
-CPUS_PER_WORKER = 0.9
-"""Below 1, so that a worker on every core leaves room for the lane's driver (0.1)."""
-
 _STOP_SECONDS = 30.0
 # A queue actor inside the trial's full placement group would never start.
 _QUEUE_OPTIONS = {"num_cpus": 0, "scheduling_strategy": "DEFAULT"}
@@ -65,13 +62,15 @@ class LaneSettings:
 
     Attributes:
         workers: Processes that train packs side by side, at least 1.
-        use_gpu: One GPU for each worker.
+        cpus_per_worker: Logical CPUs that each of them reserves.
+        gpu_fraction: Share of a GPU for each, in (0, 1]; 0 trains on the CPU.
         outbox: Folder for outcomes; on a cluster a path that all nodes share.
         scratch: Folder for Ray Train's own files; worthless after the sweep.
     """
 
     workers: int
-    use_gpu: bool
+    cpus_per_worker: float
+    gpu_fraction: float
     outbox: Path
     scratch: Path
 
@@ -93,9 +92,9 @@ class Lane:
             },
             scaling_config=ScalingConfig(
                 num_workers=settings.workers,
-                use_gpu=settings.use_gpu,
-                resources_per_worker={"CPU": CPUS_PER_WORKER}
-                | ({"GPU": 1.0} if settings.use_gpu else {}),
+                use_gpu=settings.gpu_fraction > 0,
+                resources_per_worker={"CPU": settings.cpus_per_worker}
+                | ({"GPU": settings.gpu_fraction} if settings.gpu_fraction else {}),
             ),
             # A stable name of its own: lanes never share Train's files.
             run_config=RunConfig(

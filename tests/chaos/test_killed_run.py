@@ -118,7 +118,7 @@ def test_more_workers_than_the_machine_holds_are_refused_without_a_trace(place: 
     result = place.run("--workers", "999")
     assert result.returncode == 2
     last = result.stderr.splitlines()[-1]
-    assert last.startswith("error 999 workers need 899.2 CPUs")
+    assert last.startswith("error 1 lane of 999 workers needs 899.11 CPUs")
     assert "ask for at most" in last
     assert "Traceback" not in result.stderr
     assert [path.name for path in place.path.iterdir()] == ["small.yaml"]

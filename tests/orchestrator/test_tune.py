@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
 from ray.tune.search import Searcher
 
 from orchestrator.conductor import ATTEMPTS, Conductor
-from orchestrator.errors import ClusterError
 from orchestrator.ledger import Ledger
 from orchestrator.record import TrialState
-from orchestrator.tune import CohortSearch, LanePlan, LaneProgress, plan_lanes
+from orchestrator.tune import CohortSearch, LaneProgress
 from tests.orchestrator.fabricated import fabricate, open_ledger, told
 from trainer.cohort import Cohort
 from trainer.outbox import Outbox
@@ -92,40 +90,3 @@ def test_a_dead_lane_costs_a_retry_of_what_it_had_not_finished(sweep: Sweep) -> 
     sweep.search.on_trial_complete("a", error=True)
     assert sorted(members_of(sweep.suggest("b"))) == sorted(keys[2:])
     assert {r.state for r in sweep.ledger.records() if r.key in keys[2:]} == {TrialState.PENDING}
-
-
-@pytest.mark.parametrize(
-    ("cpus", "gpus", "asked", "workers"),
-    [
-        pytest.param(2.0, 0.0, None, 2, id="one-per-cpu"),
-        pytest.param(2.0, 0.0, 1, 1, id="as-asked"),
-        pytest.param(1.0, 0.0, None, 1, id="a-single-cpu"),
-        pytest.param(64.0, 0.0, None, 64, id="a-large-machine"),
-        pytest.param(8.0, 4.0, None, 4, id="one-per-gpu"),
-        pytest.param(2.0, 8.0, None, 2, id="more-gpus-than-cpus"),
-    ],
-)
-def test_a_lane_is_as_large_as_the_cluster(
-    cpus: float, gpus: float, asked: int | None, workers: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": cpus, "GPU": gpus})
-    assert plan_lanes(asked, 16) == LanePlan(workers, gpus > 0, 16)
-
-
-@pytest.mark.parametrize(
-    ("resources", "asked", "complaint"),
-    [
-        ({"CPU": 2.0}, 999, r"999 workers need 899\.2 CPUs .* has 2 CPUs: ask for at most 2"),
-        ({"CPU": 8.0, "GPU": 2.0}, 3, r"and 3 GPUs.* has 8 CPUs and 2 GPUs: ask for at most 2"),
-        ({}, None, r"1 workers need 1\.0 CPUs .* has 0 CPUs"),
-    ],
-)
-def test_a_lane_larger_than_the_cluster_is_refused_with_the_arithmetic(
-    resources: dict[str, float],
-    asked: int | None,
-    complaint: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(ray, "cluster_resources", lambda: resources)
-    with pytest.raises(ClusterError, match=complaint):
-        plan_lanes(asked, 16)
