@@ -1,6 +1,7 @@
 """Groups proposals into cohorts, and cuts cohorts into packs for the workers.
 
-Members share a cohort when they differ in nothing but learning rate, objective and replicate.
+Members share a cohort when they differ in nothing but learning rate, objective, normalisation
+and replicate.
 How trials are grouped and cut changes the speed, never an outcome (a parity test holds this).
 """
 
@@ -14,8 +15,9 @@ from orchestrator.ledger import replicate_seed
 from orchestrator.planners.protocol import Proposal
 from search_spaces.study import Study
 from trainer.cohort import Cohort, Member
+from trainer.models.layers import widest_norm
 from trainer.seeds import derive_seed
-from trainer.settings import TrialSettings
+from trainer.settings import ModelSettings, TrialSettings
 from trainer.stack import pack_order
 
 _COHORT_MEMBERS = 256
@@ -51,18 +53,27 @@ def cut_packs(cohort: Cohort, workers: int, most_members: int) -> list[Cohort]:
     turns = math.ceil(len(members) / (workers * most_members))
     size = math.ceil(len(members) / (workers * turns))
     return [
-        cohort.model_copy(
-            update={
-                "cohort_id": f"{cohort.cohort_id}-{number:03d}",
-                "members": tuple(members[number * size : (number + 1) * size]),
-            }
-        )
-        for number in range(math.ceil(len(members) / size))
+        _pack(cohort, f"{cohort.cohort_id}-{number:03d}", members[start : start + size])
+        for number, start in enumerate(range(0, len(members), size))
     ]
 
 
+def _pack(cohort: Cohort, pack_id: str, members: Sequence[Member]) -> Cohort:
+    model = _with_norm_of(members, cohort.model)
+    return cohort.model_copy(
+        update={"cohort_id": pack_id, "members": tuple(members), "model": model}
+    )
+
+
 def _shared(settings: TrialSettings) -> str:
-    return settings.model_dump_json(include={"data", "model", "train", "collapse"})
+    return settings.model_dump_json(
+        include={"data", "model", "train", "collapse"}, exclude={"model": {"norm"}}
+    )
+
+
+def _with_norm_of(members: Sequence[Member], model: ModelSettings) -> ModelSettings:
+    """Return the model with the tensors that the widest of the members' norms needs."""
+    return model.model_copy(update={"norm": widest_norm([m.norm or model.norm for m in members])})
 
 
 def _member(study: Study, proposal: Proposal, settings: TrialSettings) -> Member:
@@ -75,6 +86,7 @@ def _member(study: Study, proposal: Proposal, settings: TrialSettings) -> Member
         lr=settings.lr,
         objective=settings.objective,
         audited=draw < settings.collapse.audit,
+        norm=settings.model.norm,
     )
 
 
@@ -85,7 +97,7 @@ def _cohort(group: Sequence[tuple[TrialSettings, Member]]) -> Cohort:
     return Cohort(
         cohort_id=hashlib.sha256(content.encode()).hexdigest()[:12],
         data=settings.data,
-        model=settings.model,
+        model=_with_norm_of(members, settings.model),
         train=settings.train,
         collapse=settings.collapse,
         members=members,

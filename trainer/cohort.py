@@ -15,6 +15,7 @@ from trainer.settings import (
     Frozen,
     LearningRate,
     ModelSettings,
+    Norm,
     TrainSettings,
 )
 
@@ -23,7 +24,8 @@ class Member(Frozen):
     """One trial inside a cohort.
 
     ``seed`` is the replicate's seed: members with equal seeds start from the same weights and
-    see the same batches and augmentations (paired randomness).
+    see the same batches and augmentations (paired randomness). ``norm`` is the member's own
+    normalisation; None takes the cohort's.
     """
 
     trial: str
@@ -32,10 +34,15 @@ class Member(Frozen):
     lr: LearningRate
     objective: ObjectiveSettings
     audited: bool = False
+    norm: Norm | None = None
 
 
 class Cohort(Frozen):
-    """Members that are trained together, and all that they share."""
+    """Members that are trained together, and all that they share.
+
+    Members may differ in ``model.norm``: it is then the one with the most tensors (none < layer
+    < batch), which all members hold.
+    """
 
     cohort_id: str
     data: DataSettings

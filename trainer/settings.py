@@ -14,6 +14,7 @@ from trainer.objective_settings import ObjectiveSettings
 PositiveInt = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Momentum = Annotated[float, Field(ge=0.0, lt=1.0)]
+Norm = Literal["batch", "layer", "none"]
 
 
 class Frozen(BaseModel):
@@ -49,7 +50,7 @@ class ModelSettings(Frozen):
     hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (128, 128)
     head_hidden: tuple[PositiveInt, ...] = ()
     embed_dim: Annotated[int, Field(ge=2)] = 32
-    norm: Literal["batch", "layer", "none"] = "none"
+    norm: Norm = "none"
 
 
 class TrainSettings(Frozen):

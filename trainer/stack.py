@@ -18,7 +18,7 @@ from trainer.cohort import Cohort, Member
 from trainer.data.batches import draw_label_mask
 from trainer.data.image_data import ImageData
 from trainer.errors import StackStateError
-from trainer.models.mlp import StackedMlp
+from trainer.models.build import build_model
 from trainer.models.protocol import Model, Tensors
 from trainer.objective import (
     Objective,
@@ -60,9 +60,9 @@ class Group:
         self.objective = replace_held(self.objective, held)
 
 
-def pack_order(member: Member) -> tuple[str, int, str]:
-    """Sort key that puts members with one objective structure, then one seed, side by side."""
-    return structure(member.objective), member.seed, member.trial
+def pack_order(member: Member) -> tuple[str, str, int, str]:
+    """Sort key that puts members with one norm, one objective structure, one seed side by side."""
+    return member.norm or "", structure(member.objective), member.seed, member.trial
 
 
 class Stack:
@@ -73,7 +73,8 @@ class Stack:
     ) -> None:
         self.members: tuple[Member, ...] = tuple(sorted(cohort.members, key=pack_order))
         self._device = device
-        self._model: Model = StackedMlp.of(cohort.model, data.pixel_count)
+        norms = [member.norm or cohort.model.norm for member in self.members]
+        self._model: Model = build_model(cohort.model, data.image_shape, norms)
         seeds = [member.seed for member in self.members]
         drawn = self._model.init_parameters(seeds)
         self.parameters = {name: p.to(device, dtype) for name, p in drawn.items()}
@@ -121,6 +122,7 @@ class Stack:
         self.parameters = {name: p[rows] for name, p in self.parameters.items()}
         self._running = {name: r[rows] for name, r in self._running.items()}
         self._masks_MN = self._masks_MN[rows]
+        self._model = self._model.select(positions)
         self._optimizer.select(rows)
         self._groups = _select_groups(self._groups, positions)
 

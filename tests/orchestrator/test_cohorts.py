@@ -49,13 +49,15 @@ def test_cohorts_hold_every_trial_once_whatever_order_they_are_proposed_in(
 def test_members_get_their_own_settings_and_share_all_others() -> None:
     proposals = {p.key: p for p in propose_everywhere(60)}
     cohorts = group_cohorts(WIDE, list(proposals.values()))
-    assert len(cohorts) == 4  # two norms, two batch sizes
+    assert len(cohorts) == 2  # two batch sizes; a cohort holds both norms
     for cohort in cohorts:
         for member in cohort.members:
             proposal = proposals[member.trial]
             wanted = WIDE.settings_at(proposal.point)
             assert (member.lr, member.objective) == (wanted.lr, wanted.objective)
-            assert (cohort.model, cohort.train) == (wanted.model, wanted.train)
+            assert member.norm == wanted.model.norm
+            assert cohort.model == wanted.model.model_copy(update={"norm": "layer"})
+            assert cohort.train.batch_size == wanted.train.batch_size
             assert member.seed == replicate_seed(WIDE, proposal.replicate)
 
 
@@ -100,6 +102,16 @@ def test_packs_do_not_mix_replicates_or_objectives_where_the_size_allows() -> No
     (cohort,) = group_cohorts(study, proposals)
     for pack in cut_packs(cohort, 2, 4):
         assert len({(member.seed, member.objective.kind) for member in pack.members}) == 1
+
+
+def test_packs_hold_no_more_norm_than_their_members_need() -> None:
+    cohort = group_cohorts(WIDE, propose_everywhere(60))[0]
+    packs = cut_packs(cohort, 2, 4)
+    norms = [{member.norm for member in pack.members} for pack in packs]
+    assert {"none"} in norms
+    assert {"layer"} in norms
+    for pack, own in zip(packs, norms, strict=True):
+        assert pack.model.norm == ("layer" if "layer" in own else "none")
 
 
 def test_who_is_audited_is_a_matter_of_the_trial_alone() -> None:

@@ -122,6 +122,23 @@ def test_float64_too() -> None:
     assert alone[crowd[4].trial] == together[crowd[4].trial]
 
 
+def test_members_of_other_norms_in_the_pack_change_nothing() -> None:
+    # Each member meets the outcome of a pack in which all have its norm.
+    crowd = gather_crowd()[:6]
+    norms: list[Norm] = ["none", "layer", "batch"]
+    mixed = [
+        member.model_copy(update={"norm": norm, "trial": f"{member.trial}-{norm}"})
+        for member in crowd
+        for norm in norms
+    ]
+    together = train_by_trial(pack(SETTINGS["ragged-batch"], mixed))
+    for norm in norms:
+        alike = all_together(SETTINGS[f"ragged-{norm}"])
+        for member in crowd:
+            outcome = together[f"{member.trial}-{norm}"]
+            assert outcome.model_copy(update={"trial": member.trial}) == alike[member.trial]
+
+
 @pytest.mark.parametrize("kind", ["nt_xent", "ce", "siglip", "static_svr", "vicreg", "nscl"])
 def test_other_kinds_are_as_blind_to_their_neighbours(kind: str) -> None:
     setting = SETTINGS["ragged-batch"]

@@ -28,9 +28,10 @@ class ImageData:
     class_count: int
 
     @property
-    def pixel_count(self) -> int:
-        """Input width of a model that sees flat images."""
-        return self.train_images_NCHW[0].numel()
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+        channels, height, width = self.train_images_NCHW.shape[1:]
+        return channels, height, width
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "ImageData":
         """Return the same data on ``device``, images in ``dtype``."""

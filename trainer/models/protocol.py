@@ -38,6 +38,10 @@ class Model(Protocol):
         """Return the running statistics at their start, one row per member; {} without any."""
         ...
 
+    def select(self, keep: Sequence[int]) -> "Model":
+        """Return the model of the members at these positions, in this order."""
+        ...
+
     def encode(
         self, parameters: Tensors, running: Tensors, inputs_MNF: Tensor, *, training: bool
     ) -> Tensor:

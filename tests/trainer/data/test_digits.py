@@ -79,7 +79,7 @@ def test_the_factory_loads_the_source_by_name() -> None:
     settings = DataSettings(source="digits", split_seed=2)
     data = load_images(settings)
     assert torch.equal(data.test_images_NCHW, load(2).test_images_NCHW)
-    assert data.pixel_count == 64
+    assert data.image_shape == (1, 8, 8)
     assert data.train_images_NCHW.shape[1:] == (1, 8, 8)
     assert data.train_images_NCHW.dtype == torch.float32
     assert data.train_labels_N.dtype == torch.int64

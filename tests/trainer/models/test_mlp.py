@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from trainer.models.mlp import StackedMlp, _linear
-from trainer.settings import ModelSettings
+from trainer.models.layers import linear
+from trainer.models.mlp import StackedMlp
+from trainer.settings import ModelSettings, Norm
 
 WIDE = ModelSettings(encoder="mlp", hidden=(300, 200), head_hidden=(100,), embed_dim=50)
 
@@ -21,7 +22,7 @@ def with_norm(norm: str) -> StackedMlp:
 
 def test_layers_chain_from_the_input_to_the_embedding() -> None:
     model = StackedMlp.of(WIDE, 64)
-    layers = [*model.encoder, *model.head]
+    layers = [*model.encoder.layers, *model.head.layers]
     assert [layer.fan_in for layer in layers] == [64, 300, 200, 100]
     assert [layer.fan_out for layer in layers] == [300, 200, 100, 50]
     assert [layer.is_hidden for layer in layers] == [True, True, True, False]
@@ -102,7 +103,7 @@ def test_a_linear_layer_of_any_width_is_exact_and_blind_to_its_neighbours(
     generator = torch.Generator().manual_seed(seed)
     shapes = (members, samples, fan_in), (members, fan_in, fan_out), (members, 1, fan_out)
     leaves = [torch.randn(shape, generator=generator).requires_grad_() for shape in shapes]
-    out = _linear(*leaves)
+    out = linear(*leaves)
     pushed = torch.randn(out.shape, generator=generator)
     gradients = torch.autograd.grad(out, leaves, pushed)
 
@@ -114,7 +115,32 @@ def test_a_linear_layer_of_any_width_is_exact_and_blind_to_its_neighbours(
         assert_close(mine.double(), theirs, rtol=1e-4, atol=1e-4)
 
     last = [leaf.detach()[-1:].clone().requires_grad_() for leaf in leaves]
-    alone = _linear(*last)
+    alone = linear(*last)
     assert torch.equal(alone[0], out[-1])
     for mine, theirs in zip(torch.autograd.grad(alone, last, pushed[-1:]), gradients, strict=True):
         assert torch.equal(mine[0], theirs[-1])
+
+
+def test_a_mixed_stack_holds_the_tensors_of_its_widest_norm_and_each_member_uses_its_own() -> None:
+    plain = with_norm("none")
+    settings = ModelSettings(encoder="mlp", hidden=(6, 5), head_hidden=(4,), embed_dim=3)
+    norms: tuple[Norm, ...] = ("none", "layer", "layer", "batch")
+    mixed = StackedMlp.of(settings, 7, norms)
+    drawn = {n: p.float() for n, p in mixed.init_parameters([1] * 4).items()}
+    running = mixed.init_running(4)
+    assert "encoder.0.gain" in drawn
+    assert "encoder.0.mean" in running
+    inputs = torch.randn(1, 20, 7, generator=torch.Generator().manual_seed(0))
+    out = mixed.encode(drawn, running, inputs.expand(4, -1, -1), training=True)
+    for m, norm in enumerate(norms):
+        own = with_norm(norm)
+        parameters = {n: p.float() for n, p in own.init_parameters([1]).items()}
+        alone = own.encode(parameters, own.init_running(1), inputs, training=True)
+        assert torch.equal(alone[0], out[m])
+    left = mixed.select([0])
+    rows = {n: p[:1] for n, p in drawn.items()}
+    assert torch.equal(
+        left.encode(rows, {}, inputs, training=True),
+        plain.encode(rows, {}, inputs, training=True),
+    )
+    assert left.init_parameters([1]).keys() == drawn.keys(), "a saved state still fits"

@@ -1,0 +1,169 @@
+"""A chain of linear layers for M members at once: parameters [M, ...], one bmm a layer.
+
+Each member's numbers are bit-identical to those it would have alone: nothing crosses the
+member dimension, and the matrix products get operands whose alignment is the same for every
+member (see :func:`linear`). Members may differ in normalisation: the product serves all of
+them, neighbours with one norm are normalised together.
+
+Shape legend: M = members, N = samples (both views stacked), F, G = features.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
+from typing import assert_never
+
+import torch
+from torch import Tensor
+from torch.nn.functional import layer_norm, pad
+
+from trainer.losses.rows import COLUMN_MULTIPLE, pad_columns
+from trainer.models.batch_norm import NORM_EPS, normalise_batch, normalise_by
+from trainer.models.protocol import Tensors
+from trainer.settings import Norm
+
+_BY_WIDTH: tuple[Norm, ...] = ("none", "layer", "batch")
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One linear layer; ``is_hidden`` ones are followed by the norm and a ReLU."""
+
+    name: str
+    fan_in: int
+    fan_out: int
+    is_hidden: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StackedLayers:
+    """Layers in their order.
+
+    Attributes:
+        norms: One norm per member, or one for all of them.
+        widest: The norm whose tensors every member holds (none < layer < batch), at least the
+            widest of ``norms``. Tensors that a member's own norm has no use for change nothing.
+    """
+
+    layers: tuple[Layer, ...]
+    norms: tuple[Norm, ...]
+    widest: Norm
+
+    @classmethod
+    def chain(
+        cls,
+        prefix: str,
+        widths: Sequence[int],
+        norms: Sequence[Norm],
+        *,
+        widest: Norm = "none",
+        last_is_hidden: bool = False,
+    ) -> "StackedLayers":
+        """Lay out layers named ``prefix.0``, ``prefix.1``, ... between neighbouring widths."""
+        pairs = list(pairwise(widths))
+        layers = (
+            Layer(f"{prefix}.{i}", fan_in, fan_out, last_is_hidden or i < len(pairs) - 1)
+            for i, (fan_in, fan_out) in enumerate(pairs)
+        )
+        return cls(tuple(layers), tuple(norms), widest_norm((widest, *norms)))
+
+    def select(self, keep: Sequence[int]) -> "StackedLayers":
+        """Return the layers for the members at these positions."""
+        if len(self.norms) == 1:
+            return self
+        return replace(self, norms=tuple(self.norms[i] for i in keep))
+
+    def draw(self, generator: torch.Generator) -> Tensors:
+        """Draw one member's float64 parameters, as torch.nn.Linear draws them."""
+        parameters: Tensors = {}
+        for layer in self.layers:
+            bound = 1 / math.sqrt(layer.fan_in)
+            for part, shape in (
+                ("weight", (layer.fan_in, layer.fan_out)),
+                ("bias", (1, layer.fan_out)),
+            ):
+                uniform = torch.rand(shape, generator=generator, dtype=torch.float64)
+                parameters[f"{layer.name}.{part}"] = (2 * uniform - 1) * bound
+            if layer.is_hidden and self.widest != "none":
+                ones = torch.ones(1, layer.fan_out, dtype=torch.float64)
+                parameters |= {f"{layer.name}.gain": ones, f"{layer.name}.shift": ones - 1}
+        return parameters
+
+    def init_running(self, members: int) -> Tensors:
+        """Return batch norm's running statistics at their start; empty without batch norm."""
+        if self.widest != "batch":
+            return {}
+        hidden = [layer for layer in self.layers if layer.is_hidden]
+        shapes = {layer.name: (members, 1, layer.fan_out) for layer in hidden}
+        means = {f"{name}.mean": torch.zeros(shape) for name, shape in shapes.items()}
+        return means | {f"{name}.var": torch.ones(shape) for name, shape in shapes.items()}
+
+    def __call__(
+        self, parameters: Tensors, running: Tensors, x_MNF: Tensor, *, training: bool
+    ) -> Tensor:
+        """Return the last layer's output, (M, N, G). Training updates ``running`` in place."""
+        for layer in self.layers:
+            name = layer.name
+            x_MNF = linear(x_MNF, parameters[f"{name}.weight"], parameters[f"{name}.bias"])
+            if layer.is_hidden:
+                x_MNF = self._normalise(name, parameters, running, x_MNF, training).relu()
+        return x_MNF
+
+    def _normalise(
+        self, name: str, parameters: Tensors, running: Tensors, x_MNF: Tensor, training: bool
+    ) -> Tensor:
+        parts = []
+        for norm, rows in _runs(self.norms):
+            if norm == "none":
+                parts.append(x_MNF[rows])
+                continue
+            own = {part: r[rows] for part, r in running.items() if part.startswith(f"{name}.")}
+            scaled = _scale(norm, name, own, x_MNF[rows], training)
+            gain, shift = parameters[f"{name}.gain"][rows], parameters[f"{name}.shift"][rows]
+            parts.append(torch.addcmul(shift, scaled, gain))
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def widest_norm(norms: Sequence[Norm]) -> Norm:
+    """Return the norm with the most tensors; a stack that holds these can hold all of them."""
+    return max(norms, key=_BY_WIDTH.index)
+
+
+def _scale(norm: Norm, name: str, running: Tensors, x_MNF: Tensor, training: bool) -> Tensor:
+    match norm:
+        case "none":
+            return x_MNF
+        case "layer":
+            return layer_norm(x_MNF, x_MNF.shape[-1:], eps=NORM_EPS)
+        case "batch" if training:
+            return normalise_batch(x_MNF, running[f"{name}.mean"], running[f"{name}.var"])
+        case "batch":
+            return normalise_by(x_MNF, running[f"{name}.mean"], running[f"{name}.var"])
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _runs(norms: Sequence[Norm]) -> Iterator[tuple[Norm, slice]]:
+    """Yield each run of neighbours with one norm; one norm for all is one run of any length."""
+    if len(set(norms)) == 1:
+        yield norms[0], slice(None)
+        return
+    start = 0
+    for norm, neighbours in groupby(norms):
+        stop = start + len(list(neighbours))
+        yield norm, slice(start, stop)
+        start = stop
+
+
+def linear(x_MNF: Tensor, weight_MFG: Tensor, bias_M1G: Tensor) -> Tensor:
+    """Return x W + b, through widths filled up with zeros to a multiple of 16.
+
+    At other widths MKL picks its code by the address at which a member's slice starts, so the
+    last bit would depend on the member's place in the stack (measured, see ``pad_columns``).
+    """
+    fan_in, fan_out = weight_MFG.shape[-2:]
+    missing_in, missing_out = -fan_in % COLUMN_MULTIPLE, -fan_out % COLUMN_MULTIPLE
+    if missing_in or missing_out:
+        weight_MFG = pad(weight_MFG, (0, missing_out, 0, missing_in))
+    return torch.baddbmm(pad_columns(bias_M1G), pad_columns(x_MNF), weight_MFG)[..., :fan_out]
