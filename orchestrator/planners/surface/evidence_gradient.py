@@ -1,0 +1,129 @@
+"""How well parameters explain the trials: log evidence given Gaussian sites, with its gradient.
+
+Near readings enter with their parameters (slopes, noises); readings that say only on which
+side stand as the Gaussian sites that expectation propagation made of them.
+
+    log N(r; 0, A) + sum log |d phi / d y|,   A = K + replicates + seed noise + readings
+
+The last term is the density of the score itself: without it, flat slopes would explain all.
+
+Shape legend: n = readings used, P = parameters, A = numeric axes, K = bins of the score.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+
+from orchestrator.planners.surface.kernel import Places, count_equal
+from orchestrator.planners.surface.link import SIDES, Scores
+from orchestrator.planners.surface.parameters import Layout
+from orchestrator.planners.surface.readings import near_variances
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """The readings that the parameters are fitted to.
+
+    Attributes:
+        places: Where they were taken.
+        x_n: log10 learning rates relative to the mean of g; of side sites: their means.
+        scores: Their scores.
+        fit_n: Probability of no lapse; near readings count by it.
+        side_variance_n: Variance of side sites; ignored where near.
+        threshold_n: Which threshold each met.
+        replicate_n: Which replicate.
+    """
+
+    places: Places
+    x_n: Floats
+    scores: Scores
+    fit_n: Floats
+    side_variance_n: Floats
+    threshold_n: Ints
+    replicate_n: Ints
+
+
+class Objective:
+    """Negative log posterior of the parameters."""
+
+    def __init__(self, used: Used, layout: Layout) -> None:
+        self._used = used
+        self._layout = layout
+        same_replicate = used.replicate_n[:, None] == used.replicate_n[None]
+        self._same_replicate = same_replicate.astype(np.float64)
+        same_threshold = used.threshold_n[:, None] == used.threshold_n[None]
+        self._same_threshold = same_threshold.astype(np.float64)
+        units = used.places.units_nA
+        self._squares = [(units[:, None, j] - units[None, :, j]) ** 2 for j in range(layout.axes)]
+        equal = count_equal(used.places, used.places)
+        self._different = used.places.words_nB.shape[1] - equal
+
+    def __call__(self, vector: Floats) -> tuple[float, Floats]:
+        """Return the value and its gradient (P,)."""
+        layout, used = self._layout, self._used
+        kernel, link = layout.kernel(vector), layout.link(vector)
+        near_n = used.scores.is_near_n
+        phi_n = used.scores.distances(link.log_slopes_K) * near_n
+        variance_n = near_variances(used.scores, link, phi_n) / used.fit_n
+        noise_n = np.where(near_n, variance_n, used.side_variance_n)
+        hills = kernel.hills(used.places, used.places)
+        plain = kernel.matrix(used.places, used.places) - hills
+        seed, replicate = layout.seed_noise(vector) ** 2, layout.replicate_noise(vector) ** 2
+        covariance = hills + plain + seed * self._same_threshold + replicate * self._same_replicate
+        factor = cho_factor(covariance + np.diag(noise_n), lower=True)
+        residual = used.x_n - phi_n
+        alpha = cho_solve(factor, residual)
+        value = 0.5 * float(residual @ alpha) + float(np.log(np.diag(factor[0])).sum())
+        value -= float((used.fit_n * link.log_slopes_K[used.scores.bin_n])[near_n].sum())
+        # d value / d covariance, symmetric: half of inverse minus outer product.
+        pull = 0.5 * (cho_solve(factor, np.eye(len(alpha))) - np.outer(alpha, alpha))
+        gradient = np.zeros(layout.size)
+        self._add_kernel(gradient, pull, vector, hills)
+        gradient[layout.SEED] = 2 * seed * float((pull * self._same_threshold).sum())
+        gradient[layout.REPLICATE] = 2 * replicate * float((pull * self._same_replicate).sum())
+        self._add_link(gradient, np.diag(pull), alpha, vector, phi_n)
+        mean, precision = layout.prior
+        away = vector - mean
+        return value + 0.5 * float(away @ precision @ away), gradient + precision @ away
+
+    def _add_kernel(self, gradient: Floats, pull: Floats, vector: Floats, hills: Floats) -> None:
+        layout = self._layout
+        kernel = layout.kernel(vector)
+        gradient[layout.AMPLITUDE] = 2 * float((pull * hills).sum())
+        if layout.has_words:
+            slope = self._different * hills * (1 - kernel.sharing)
+            gradient[layout.SHARING] = float((pull * slope).sum())
+        distance = kernel.distance(self._used.places, self._used.places)
+        root5 = np.sqrt(5.0)
+        common = 5 / 3 * (1 + root5 * distance) * np.exp(-root5 * distance)
+        weighted = pull * common * kernel.amplitude**2 * kernel.sharing**self._different
+        for j, squares in enumerate(self._squares):
+            scale = kernel.lengths_A[j] ** -2
+            gradient[layout.lengths.start + j] = float((weighted * squares).sum()) * scale
+
+    def _add_link(
+        self, gradient: Floats, pull_n: Floats, alpha: Floats, vector: Floats, phi_n: Floats
+    ) -> None:
+        layout, scores = self._layout, self._used.scores
+        link = layout.link(vector)
+        near_n, fit_n = scores.is_near_n, self._used.fit_n
+        doubt_n = np.array(link.doubts)[SIDES[scores.bin_n]]
+        noise_n = (link.score_noise * np.exp(link.log_slopes_K[scores.bin_n])) ** 2
+        pulled_n = np.where(near_n, pull_n / fit_n, 0.0)
+        gradient[layout.SCORE] = 2 * float(pulled_n @ noise_n)
+        doubted_n = 2 * pulled_n * (doubt_n * phi_n) ** 2
+        for side in (0, 1):
+            mine = near_n & (SIDES[scores.bin_n] == side)
+            gradient[layout.DOUBTS.start + side] = float(doubted_n[mine].sum())
+        sign_n = np.where(scores.y_n < 0, 1.0, -1.0)
+        moved_nK = sign_n[:, None] * scores.lengths_nK * np.exp(link.log_slopes_K)
+        along_n = np.where(near_n, -alpha, 0.0) + 2 * pulled_n * doubt_n**2 * phi_n
+        slopes_K = along_n @ moved_nK
+        own_n = np.where(near_n, 2 * pulled_n * noise_n - fit_n, 0.0)
+        slopes_K += np.bincount(scores.bin_n, own_n, len(slopes_K))
+        gradient[layout.SLOPES] = slopes_K

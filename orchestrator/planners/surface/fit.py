@@ -1,0 +1,197 @@
+"""From trials to what is believed of the surface.
+
+Sites and parameters in turn: expectation propagation given the parameters, then the parameters
+that explain the sites best, a few times over from the same start. Nothing random, and trials are
+sorted, so equal trials give equal bits in whatever order they were told.
+
+Shape legend: n = trials, T = thresholds (one for each place and replicate).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from orchestrator.planners.surface.belief import Basis, Belief
+from orchestrator.planners.surface.evidence_gradient import Objective, Used
+from orchestrator.planners.surface.kernel import Places
+from orchestrator.planners.surface.link import Scores
+from orchestrator.planners.surface.parameters import Layout
+from orchestrator.planners.surface.readings import Readings
+from orchestrator.planners.surface.sites import Sites, propagate
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+ROUNDS = 3
+ITERATIONS = (40, 15, 8)
+MAX_USED = 160
+VAGUE_VARIANCE = 4.0  # square decades: a side site wider than this says nothing
+LEAST_FIT = 0.5
+LAPSE_PRIOR = (0.8, 60.0)  # lapses among trials, before any is seen
+REPLICATES_TOLD_APART = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """Sorted trials: places, log10 learning rates, replicates, y = log(score / level), labels."""
+
+    places: Places
+    x_n: Floats
+    replicate_n: Ints
+    y_n: Floats
+    is_collapsed_n: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        """Return n."""
+        return len(self.x_n)
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A fitted surface.
+
+    Attributes:
+        belief: The surface.
+        vector: Parameters; ``layout`` says which is which.
+        layout: The parameters' layout.
+        scores: The trials' scores, sorted into bins.
+        sites: What each trial says.
+        lapse: Estimated share of lapses.
+    """
+
+    belief: Belief
+    vector: Floats
+    layout: Layout
+    scores: Scores
+    sites: Sites
+    lapse: float
+
+    @property
+    def seed_noise(self) -> float:
+        """Standard deviation of thresholds over seeds, decades."""
+        own = self.layout.seed_noise(self.vector)
+        return float(np.hypot(own, self.layout.replicate_noise(self.vector)))
+
+
+def fit_surface(trials: Trials, low: float, high: float) -> Fit:
+    """Return the surface that trials speak for; without trials, what is believed beforehand."""
+    layout = _lay_out(trials, low, high)
+    scores = Scores.read(trials.y_n, trials.is_collapsed_n)
+    problem = _Problem(trials, layout, scores, (low + high) / 2)
+    vector = layout.prior[0].copy()
+    lapse = LAPSE_PRIOR[0] / LAPSE_PRIOR[1]
+    belief, sites = problem.infer(vector, lapse)
+    for iterations in ITERATIONS[: ROUNDS if len(trials) else 0]:
+        vector = problem.improve(vector, sites, iterations)
+        lapse = (LAPSE_PRIOR[0] + float((1 - sites.fit_n).sum())) / (LAPSE_PRIOR[1] + len(trials))
+        belief, sites = problem.infer(vector, lapse)
+    return Fit(belief, vector, layout, scores, sites, lapse)
+
+
+def _lay_out(trials: Trials, low: float, high: float) -> Layout:
+    told_apart = len(np.unique(trials.replicate_n))
+    return Layout(
+        axes=trials.places.units_nA.shape[1],
+        has_words=trials.places.words_nB.shape[1] > 0,
+        has_replicates=1 < told_apart <= REPLICATES_TOLD_APART,
+        offset=0.35 * (high - low) + 0.3,
+    )
+
+
+class _Problem:
+    """One set of trials, with everything that does not depend on parameters."""
+
+    def __init__(self, trials: Trials, layout: Layout, scores: Scores, mean: float) -> None:
+        self._trials = trials
+        self._layout = layout
+        self._scores = scores
+        self._mean = mean
+        self._first_T, self._threshold_n = _number_thresholds(trials)
+
+    def infer(self, vector: Floats, lapse: float) -> tuple[Belief, Sites]:
+        """Return the surface and the sites under given parameters."""
+        layout, trials = self._layout, self._trials
+        readings = Readings.of(trials.x_n - self._mean, self._scores, layout.link(vector))
+        places_T = trials.places.take(self._first_T)
+        basis = Basis.choose(layout.kernel(vector), places_T)
+        features = basis.features(places_T)
+        nugget_T = layout.seed_noise(vector) ** 2 + basis.left_over(places_T, features)
+        effects = self._replicate_features(layout.replicate_noise(vector))
+        sites, weights = propagate(
+            readings, lapse, np.hstack([features, effects]), nugget_T, self._threshold_n
+        )
+        return Belief(basis, weights, self._mean), sites
+
+    def improve(self, vector: Floats, sites: Sites, iterations: int) -> Floats:
+        """Return parameters that explain the sites better."""
+        used = self._use(sites)
+        if len(used.x_n) == 0:
+            return vector
+        objective = Objective(used, self._layout)
+        found = minimize(
+            objective,
+            vector,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(value - 6.0, value + 6.0) for value in self._layout.prior[0]],
+            options={"maxiter": iterations},
+        )
+        return np.asarray(found.x, dtype=np.float64)
+
+    def _replicate_features(self, noise: float) -> Floats:
+        replicates_T = self._trials.replicate_n[self._first_T]
+        known = np.unique(replicates_T)
+        if noise == 0.0:
+            return np.zeros((len(replicates_T), 0))
+        return np.asarray(noise * (replicates_T[:, None] == known[None]), dtype=np.float64)
+
+    def _use(self, sites: Sites) -> Used:
+        """Choose informative trials, evenly over the sorted ones where they are too many."""
+        near = self._scores.is_near_n
+        variance = 1 / sites.precision_n
+        speaks = np.where(near, True, variance < VAGUE_VARIANCE) & (sites.fit_n > LEAST_FIT)
+        index = np.flatnonzero(speaks)
+        if len(index) > MAX_USED:
+            index = index[np.linspace(0, len(index) - 1, MAX_USED).round().astype(np.int64)]
+        trials = self._trials
+        side_centre = sites.shift_n / sites.precision_n
+        scores = Scores(
+            y_n=self._scores.y_n[index],
+            is_collapsed_n=self._scores.is_collapsed_n[index],
+            edges_K=self._scores.edges_K,
+            lengths_nK=self._scores.lengths_nK[index],
+            is_near_n=near[index],
+            bin_n=self._scores.bin_n[index],
+        )
+        return Used(
+            places=trials.places.take(index),
+            x_n=np.where(near, trials.x_n - self._mean, side_centre)[index],
+            scores=scores,
+            fit_n=sites.fit_n[index],
+            side_variance_n=variance[index],
+            threshold_n=self._threshold_n[index],
+            replicate_n=trials.replicate_n[index],
+        )
+
+
+def _number_thresholds(trials: Trials) -> tuple[Ints, Ints]:
+    """Return the first trial of every threshold (T,), and the threshold of every trial (n,)."""
+    numbers: dict[tuple[bytes, bytes, int], int] = {}
+    first: list[int] = []
+    threshold_n = np.zeros(len(trials), dtype=np.int64)
+    for i in range(len(trials)):
+        units, words = trials.places.units_nA[i], trials.places.words_nB[i]
+        name = (units.tobytes(), words.tobytes(), int(trials.replicate_n[i]))
+        if name not in numbers:
+            numbers[name] = len(first)
+            first.append(i)
+        threshold_n[i] = numbers[name]
+    return np.array(first, dtype=np.int64), threshold_n
+
+
+def sort_order(keys: Sequence[tuple[object, ...]]) -> list[int]:
+    """Return the order in which trials are taken: by their keys, however they were told."""
+    return sorted(range(len(keys)), key=lambda i: repr(keys[i]))

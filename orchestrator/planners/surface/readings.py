@@ -1,0 +1,80 @@
+"""What each trial says about the threshold it met, given how scores translate into distances.
+
+Every reading is a likelihood of the trial's own threshold h (decades), mixed with a lapse:
+
+    near:  (1 - e) N(centre; h, width^2) slope  + e * density of a lapse
+    side:  (1 - e) Phi(sign (h - centre) / width) + e / 2
+
+``side`` with sign +1 is a healthy trial: its threshold lies above the centre.
+
+Shape legend: n = trials.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.planners.surface.link import SIDES, Scores
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+JITTER_DECADES = 0.01  # two trials of one seed at one place differ by this at least
+MARGIN_SHARE = 0.7  # of a side's reach is believed as a margin beyond it
+MARGIN_DOUBT = 0.3  # sd of the margin, as a share of itself
+LAPSE_NEAR = 0.1  # share of lapses whose score happens to lie near the threshold
+
+
+@dataclass(frozen=True, slots=True)
+class LinkParameters:
+    """How scores become distances.
+
+    Attributes:
+        log_slopes_K: Natural logarithm of decades per unit of y, in each bin.
+        score_noise: Standard deviation of y at a given distance.
+        doubts: Standard deviation of phi as a share of itself: healthy side, collapsed side.
+    """
+
+    log_slopes_K: Floats
+    score_noise: float
+    doubts: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Readings of n trials; ``log_slope_n`` and ``lapse_density_n`` matter where near."""
+
+    is_near_n: Bools
+    centre_n: Floats
+    width_n: Floats
+    sign_n: Floats
+    log_slope_n: Floats
+    lapse_density: float
+
+    @classmethod
+    def of(cls, x_n: Floats, scores: Scores, link: LinkParameters) -> "Readings":
+        """Return the readings of trials at log10 learning rates ``x_n``."""
+        phi_n = scores.distances(link.log_slopes_K)
+        healthy, collapsed = scores.margins(link.log_slopes_K)
+        margin_n = np.where(scores.is_collapsed_n, collapsed, healthy) * scores.is_beyond()
+        believed_n = MARGIN_SHARE * margin_n
+        sign_n = np.where(scores.is_collapsed_n, -1.0, 1.0)
+        near_variance = near_variances(scores, link, phi_n)
+        side_variance = JITTER_DECADES**2 + (MARGIN_DOUBT * margin_n) ** 2
+        return cls(
+            is_near_n=scores.is_near_n,
+            centre_n=np.where(scores.is_near_n, x_n - phi_n, x_n + sign_n * believed_n),
+            width_n=np.sqrt(np.where(scores.is_near_n, near_variance, side_variance)),
+            sign_n=sign_n,
+            log_slope_n=link.log_slopes_K[scores.bin_n],
+            lapse_density=LAPSE_NEAR / scores.extent,
+        )
+
+
+def near_variances(scores: Scores, link: LinkParameters, phi_n: Floats) -> Floats:
+    """Return the variance of a near reading around h, decades squared."""
+    doubt_n = np.array(link.doubts)[SIDES[scores.bin_n]]
+    noise_n = link.score_noise * np.exp(link.log_slopes_K[scores.bin_n])
+    total: Floats = JITTER_DECADES**2 + (doubt_n * phi_n) ** 2 + noise_n**2
+    return total

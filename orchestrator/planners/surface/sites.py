@@ -1,0 +1,171 @@
+r"""Expectation propagation: the readings of trials as Gaussian sites on their thresholds.
+
+A threshold is h = F w + epsilon: F w with w ~ N(0, 1) is everything that trials share (the
+surface, effects of a replicate), epsilon ~ N(0, nugget) is the own luck of a seed at a place.
+Each trial's likelihood of h is replaced by a Gaussian of the same effect (equal first two
+moments of the tilted distribution), all at once and damped, until nothing moves. Moments are
+closed forms for both kinds of reading, so equal data give equal bits.
+
+Shape legend: n = trials, T = thresholds (one for each place and replicate), M = features.
+
+References:
+    Minka, "Expectation propagation for approximate Bayesian inference", UAI 2001.
+    Rasmussen & Williams 2006, section 3.6 (probit moments).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+from scipy.special import ndtr
+
+from orchestrator.planners.surface.readings import Readings
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+SWEEPS = 30
+DAMPING = 0.8
+SETTLED = 1e-4  # decades: largest change of a threshold's mean between sweeps
+LEAST_PRECISION = 1e-8
+TINY = 1e-300
+
+
+@dataclass(frozen=True, slots=True)
+class Sites:
+    """Gaussian stand-ins for the readings.
+
+    Attributes:
+        precision_n: Of each trial's site on its threshold, per square decade.
+        shift_n: Precision times mean.
+        fit_n: Probability that the trial is no lapse.
+    """
+
+    precision_n: Floats
+    shift_n: Floats
+    fit_n: Floats
+
+    @classmethod
+    def start(cls, readings: Readings) -> "Sites":
+        """Return near readings as they are, others as nothing yet."""
+        near = readings.is_near_n
+        precision = np.where(near, 1 / readings.width_n**2, LEAST_PRECISION)
+        return cls(precision, precision * readings.centre_n * near, np.ones(len(precision)))
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Gaussian posterior of the features' weights: mean (M,) and covariance (M, M)."""
+
+    mean_M: Floats
+    covariance_MM: Floats
+
+
+def propagate(
+    readings: Readings,
+    lapse: float,
+    features_TM: Floats,
+    nugget_T: Floats,
+    threshold_n: Ints,
+) -> tuple[Sites, Weights]:
+    """Return sites and the posterior they make.
+
+    Args:
+        readings: Of n trials; centres are relative to the mean of g.
+        lapse: Prior probability of a lapse.
+        features_TM: What thresholds share; weights are standard normal beforehand.
+        nugget_T: Variance of each threshold's own luck, square decades.
+        threshold_n: The threshold that each trial met.
+    """
+    sites = Sites.start(readings)
+    before_T = np.zeros(len(nugget_T))
+    weights = solve_weights(sites, features_TM, nugget_T, threshold_n)
+    for _ in range(SWEEPS):
+        mean_T, variance_T = _thresholds(sites, weights, features_TM, nugget_T, threshold_n)
+        sites = _match(sites, readings, lapse, mean_T[threshold_n], variance_T[threshold_n])
+        weights = solve_weights(sites, features_TM, nugget_T, threshold_n)
+        if len(mean_T) == 0 or float(np.abs(mean_T - before_T).max()) < SETTLED:
+            break
+        before_T = mean_T
+    return sites, weights
+
+
+def solve_weights(
+    sites: Sites, features_TM: Floats, nugget_T: Floats, threshold_n: Ints
+) -> Weights:
+    """Return the posterior of the weights given Gaussian sites."""
+    precision_T, shift_T = _gather(sites, len(nugget_T), threshold_n)
+    damp_T = 1 / (1 + nugget_T * precision_T)
+    scaled_TM = features_TM * (precision_T * damp_T)[:, None]
+    inverse_MM = np.eye(features_TM.shape[1]) + features_TM.T @ scaled_TM
+    covariance_MM = cho_solve(cho_factor(inverse_MM, lower=True), np.eye(len(inverse_MM)))
+    mean_M = covariance_MM @ (features_TM.T @ (damp_T * shift_T))
+    return Weights(mean_M, (covariance_MM + covariance_MM.T) / 2)
+
+
+def _gather(sites: Sites, thresholds: int, threshold_n: Ints) -> tuple[Floats, Floats]:
+    precision_T = np.bincount(threshold_n, sites.precision_n, thresholds)
+    shift_T = np.bincount(threshold_n, sites.shift_n, thresholds)
+    return precision_T, shift_T
+
+
+def _thresholds(
+    sites: Sites, weights: Weights, features_TM: Floats, nugget_T: Floats, threshold_n: Ints
+) -> tuple[Floats, Floats]:
+    """Return mean and variance of every threshold h."""
+    precision_T, shift_T = _gather(sites, len(nugget_T), threshold_n)
+    shared_T = features_TM @ weights.mean_M
+    spread_T = np.einsum("tm,tm->t", features_TM @ weights.covariance_MM, features_TM)
+    damp_T = 1 / (1 + nugget_T * precision_T)
+    mean_T = damp_T * (shared_T + nugget_T * shift_T)
+    return mean_T, damp_T * nugget_T + damp_T**2 * spread_T
+
+
+def _match(
+    sites: Sites, readings: Readings, lapse: float, mean_n: Floats, variance_n: Floats
+) -> Sites:
+    """Return sites moved towards those that match the tilted moments."""
+    cavity_precision = np.maximum(1 / variance_n - sites.precision_n, 1e-6)
+    v = 1 / cavity_precision
+    m = v * (mean_n / variance_n - sites.shift_n)
+    gain, curve, fit = _moments(readings, lapse, m, v)
+    # Site that has this gradient and curvature of log Z in the cavity mean.
+    curve = np.minimum(curve, -1e-12)
+    precision = -curve / (1 + v * curve).clip(1e-9)
+    precision = np.clip(precision, LEAST_PRECISION, 1e8)
+    shift = precision * (m + gain / -curve)
+    unsure = curve > -1e-10
+    shift = np.where(unsure, 0.0, shift)
+    precision = np.where(unsure, LEAST_PRECISION, precision)
+    return Sites(
+        sites.precision_n + DAMPING * (precision - sites.precision_n),
+        sites.shift_n + DAMPING * (shift - sites.shift_n),
+        fit,
+    )
+
+
+def _moments(
+    readings: Readings, lapse: float, m: Floats, v: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Return d log Z / dm, its derivative, and the probability of no lapse, each (n,)."""
+    spread = np.sqrt(v + readings.width_n**2)
+    u = (readings.centre_n - m) / spread
+    density = np.exp(-0.5 * u**2) / np.sqrt(2 * np.pi)
+
+    near_fit = (1 - lapse) * density / spread * np.exp(readings.log_slope_n)
+    near_share = near_fit / np.maximum(near_fit + lapse * readings.lapse_density, TINY)
+    near_gain = near_share * u / spread
+    near_curve = near_share * (u**2 - 1) / spread**2 - near_gain**2
+
+    side_fit = (1 - lapse) * ndtr(-readings.sign_n * u)
+    side_total = np.maximum(lapse / 2 + side_fit, TINY)
+    side_gain = readings.sign_n * (1 - lapse) * density / (spread * side_total)
+    side_curve = readings.sign_n * u * np.abs(side_gain) / spread - side_gain**2
+
+    near = readings.is_near_n
+    return (
+        np.where(near, near_gain, side_gain),
+        np.where(near, near_curve, side_curve),
+        np.where(near, near_share, side_fit / side_total),
+    )
