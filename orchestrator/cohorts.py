@@ -84,6 +84,9 @@ def _member(study: Study, proposal: Proposal, settings: TrialSettings) -> Member
         replicate=proposal.replicate,
         seed=replicate_seed(study, proposal.replicate),
         lr=settings.lr,
+        weight_decay=settings.train.weight_decay,
+        warmup_steps=settings.train.warmup_steps,
+        schedule=settings.train.schedule,
         objective=settings.objective,
         audited=draw < settings.collapse.audit,
         norm=settings.model.norm,
@@ -98,7 +101,7 @@ def _cohort(group: Sequence[tuple[TrialSettings, Member]]) -> Cohort:
         cohort_id=hashlib.sha256(content.encode()).hexdigest()[:12],
         data=settings.data,
         model=_with_norm_of(members, settings.model),
-        train=settings.train,
+        train=settings.train.shared(),
         collapse=settings.collapse,
         members=members,
     )

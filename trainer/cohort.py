@@ -5,7 +5,7 @@ A cohort crosses process borders as JSON, and so do its outcomes; both are froze
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from trainer.collapse.regime import Regime
 from trainer.objective_settings import ObjectiveSettings
@@ -16,7 +16,11 @@ from trainer.settings import (
     LearningRate,
     ModelSettings,
     Norm,
+    Schedule,
+    SharedTrainSettings,
     TrainSettings,
+    WarmupSteps,
+    WeightDecay,
 )
 
 
@@ -32,6 +36,9 @@ class Member(Frozen):
     replicate: Annotated[int, Field(ge=0)]
     seed: Annotated[int, Field(ge=0)]
     lr: LearningRate
+    weight_decay: WeightDecay = 0.0
+    warmup_steps: WarmupSteps = 0
+    schedule: Schedule = "constant"
     objective: ObjectiveSettings
     audited: bool = False
     norm: Norm | None = None
@@ -47,9 +54,18 @@ class Cohort(Frozen):
     cohort_id: str
     data: DataSettings
     model: ModelSettings
-    train: TrainSettings
+    train: SharedTrainSettings
     collapse: CollapseSettings
     members: Annotated[tuple[Member, ...], Field(min_length=1)]
+
+    @field_validator("train", mode="before")
+    @classmethod
+    def _keep_what_is_shared(cls, train: object) -> object:
+        if not isinstance(train, TrainSettings):
+            return train
+        if train.model_fields_set - SharedTrainSettings.model_fields.keys():
+            raise ValueError("weight decay, warm-up and schedule are each member's own")
+        return train.shared()
 
 
 class History(Frozen):

@@ -1,11 +1,11 @@
 """What one trial is made of, apart from its objective: data, model, optimiser, checks.
 
 These models are the boundary where YAML or a Ray dict comes in, so they are frozen pydantic
-models that refuse unknown keys. Everything here except the learning rate and the objective is
-shared by the members of a cohort.
+models that refuse unknown keys. Everything here is shared by the members of a cohort except the
+objective, the learning rate, its schedule and the weight decay.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +14,9 @@ from trainer.objective_settings import ObjectiveSettings
 PositiveInt = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Momentum = Annotated[float, Field(ge=0.0, lt=1.0)]
+WeightDecay = Annotated[float, Field(ge=0.0)]
+WarmupSteps = Annotated[int, Field(ge=0)]
+Schedule = Literal["constant", "cosine"]
 Norm = Literal["batch", "layer", "none"]
 
 
@@ -43,24 +46,70 @@ class DataSettings(Frozen):
     augment: AugmentSettings = AugmentSettings()
 
 
-class ModelSettings(Frozen):
-    """An MLP encoder (``hidden`` widths, ReLU) and a projection head to ``embed_dim``."""
+def _default_hidden(given: dict[str, Any]) -> tuple[int, ...]:
+    if given["weights"] is not None:
+        return ()
+    return {"mlp": (128, 128), "resnet": (16, 32, 64), "vit": (64, 64)}[given["encoder"]]
 
-    encoder: Literal["mlp"]
-    hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (128, 128)
+
+class ModelSettings(Frozen):
+    """An encoder of images and a projection head (linear, ReLU) to ``embed_dim``.
+
+    ``hidden``: for mlp the widths of its layers (each with ``norm`` and ReLU), for resnet those
+    of its stages (two basic blocks each), for vit one width per layer, all equal. ``weights``
+    names a local folder in Hugging Face's format instead, whose ``config.json`` says the sizes
+    and whose ``model.safetensors`` the initial weights of every replicate; the head's are drawn
+    by seed all the same. ``frozen`` trains the head alone.
+    """
+
+    encoder: Literal["mlp", "resnet", "vit"]
+    weights: str | None = None
+    frozen: bool = False
+    hidden: Annotated[tuple[PositiveInt, ...], Field(default_factory=_default_hidden)]
     head_hidden: tuple[PositiveInt, ...] = ()
     embed_dim: Annotated[int, Field(ge=2)] = 32
     norm: Norm = "none"
 
 
-class TrainSettings(Frozen):
-    """How long and by which optimiser; the learning rate is an axis of its own (``lr``)."""
+class SharedTrainSettings(Frozen):
+    """How a cohort is trained: what its members have in common.
+
+    ``momentum`` is that of sgd and lars, ``nesterov`` is for sgd with momentum. ``clip_norm``
+    bounds the joint norm of each member's gradients. ``precision: bfloat16`` runs encoder and
+    head in bfloat16 while they train; losses, weights and every measure stay in float32.
+
+    For batches that don't fit into memory: ``micro_batch_size`` pairs are embedded at a time,
+    with the exact gradient of the whole batch, for twice the forward passes; batch norm, whose
+    statistics are the batch's, is refused with it. ``checkpoint_activations`` keeps each layer's
+    input only and computes the rest again in the backward pass: the same gradients.
+    """
 
     batch_size: Annotated[int, Field(ge=2)] = 256
     steps: PositiveInt = 400
-    optimizer: Literal["sgd", "adam"] = "sgd"
+    optimizer: Literal["sgd", "adam", "adamw", "lars"] = "sgd"
     momentum: Momentum = 0.9
-    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+    nesterov: bool = False
+    clip_norm: Annotated[float, Field(gt=0.0)] | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
+    micro_batch_size: PositiveInt | None = None
+    checkpoint_activations: bool = False
+
+
+class TrainSettings(SharedTrainSettings):
+    """How one trial is trained; the learning rate is an axis of its own (``lr``).
+
+    What stands here may differ between the members of a cohort. The learning rate climbs over
+    the first ``warmup_steps``, then is constant or falls to zero at ``steps`` as half a cosine.
+    """
+
+    weight_decay: WeightDecay = 0.0
+    warmup_steps: WarmupSteps = 0
+    schedule: Schedule = "constant"
+
+    def shared(self) -> SharedTrainSettings:
+        """Return what the members of a cohort have in common."""
+        names = SharedTrainSettings.model_fields
+        return SharedTrainSettings.model_validate(self.model_dump(include=set(names)))
 
 
 class CollapseSettings(Frozen):

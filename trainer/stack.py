@@ -29,14 +29,15 @@ from trainer.objective import (
 )
 from trainer.objective_settings import ObjectiveSettings
 from trainer.objectives.held import held_tensors, replace_held
-from trainer.optimizers import Optimizer, build_optimizer
+from trainer.optimizers.build import build_optimizer
+from trainer.optimizers.protocol import Optimizer
 
 
 @dataclass(slots=True)
 class Group:
     """Neighbouring members whose objective is one stacked call.
 
-    ``optimizer`` steps the objective's own parameters, by the members' learning rates.
+    ``optimizer`` steps the objective's own parameters, by the members' rates and schedules.
     """
 
     objective: Objective
@@ -83,8 +84,7 @@ class Stack:
         self._groups = _build_groups(self.members, cohort, data.class_count, device, dtype)
         self._labels_N = data.train_labels_N
         self._masks_MN = _label_masks(self.members, data)
-        lrs = [member.lr for member in self.members]
-        self._optimizer: Optimizer = build_optimizer(cohort.train, lrs, device, dtype)
+        self._optimizer: Optimizer = build_optimizer(cohort.train, self.members, device, dtype)
 
     def step(self, views_MVBF: Tensor, indices_MB: Tensor) -> Tensor:
         """Take one optimiser step for every member and return the losses before it, (M,).
@@ -138,7 +138,7 @@ class Stack:
         state |= _prefixed("optimizer", self._optimizer.state())
         for number, group in enumerate(self._groups):
             state |= _prefixed(f"objectives/{number}", group.state())
-        return {name: tensor.clone() for name, tensor in state.items()}
+        return {name: tensor.contiguous().clone() for name, tensor in state.items()}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Go on from what :meth:`state` returned for the same members.
@@ -191,8 +191,7 @@ def _build_groups(
             dtype=dtype,
         )
         objective = build_objective([member.objective for member in group], context)
-        lrs = [member.lr for member in group]
-        optimizer = build_optimizer(cohort.train, lrs, device, dtype)
+        optimizer = build_optimizer(cohort.train, group, device, dtype)
         groups.append(Group(objective, objective.init_parameters(), optimizer, len(group)))
     return groups
 

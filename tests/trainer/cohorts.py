@@ -7,10 +7,17 @@ import torch
 from tests.contracts.objective import read_settings
 from trainer.cohort import Cohort, Member, Outcome
 from trainer.loop import train_cohort
-from trainer.settings import CollapseSettings, DataSettings, ModelSettings, TrainSettings
+from trainer.settings import (
+    CollapseSettings,
+    DataSettings,
+    ModelSettings,
+    SharedTrainSettings,
+    TrainSettings,
+)
 
 DIGITS = DataSettings(source="digits")
 CPU = torch.device("cpu")
+OWN = TrainSettings.model_fields.keys() - SharedTrainSettings.model_fields.keys()
 NEVER_EARLY = CollapseSettings(every_steps=5, settle_checks=0)
 
 
@@ -29,14 +36,19 @@ def make_cohort(
     train: TrainSettings | None = None,
     collapse: CollapseSettings = NEVER_EARLY,
 ) -> Cohort:
-    """Return a cohort on the digits, by default a small network and few steps."""
+    """Return a cohort on the digits, by default a small network and few steps.
+
+    What ``train`` says of single members (weight decay, warm-up, schedule) is said to them all.
+    """
+    train = train or TrainSettings(batch_size=64, steps=10)
+    own = {name: getattr(train, name) for name in OWN & train.model_fields_set}
     return Cohort(
         cohort_id="cohort",
         data=DIGITS,
         model=model or ModelSettings(encoder="mlp", hidden=(32,), embed_dim=16),
-        train=train or TrainSettings(batch_size=64, steps=10),
+        train=train.shared(),
         collapse=collapse,
-        members=tuple(members),
+        members=tuple(member.model_copy(update=own) for member in members),
     )
 
 

@@ -30,14 +30,14 @@ class PlainTrainer:
         parameters = [*self._encoder.parameters(), *self._head.parameters()]
         if train.optimizer == "adam":
             self._optimizer: torch.optim.Optimizer = torch.optim.Adam(
-                parameters, lr=member.lr, weight_decay=train.weight_decay
+                parameters, lr=member.lr, weight_decay=member.weight_decay
             )
         else:
             self._optimizer = torch.optim.SGD(
                 parameters,
                 lr=member.lr,
                 momentum=train.momentum,
-                weight_decay=train.weight_decay,
+                weight_decay=member.weight_decay,
             )
 
     def step(self, views_VBF: Tensor, indices_B: Tensor) -> float:

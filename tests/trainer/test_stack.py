@@ -98,7 +98,7 @@ def test_every_step_of_every_member_is_that_of_a_plain_trainer(
     train = TrainSettings(batch_size=14, optimizer=optimizer, momentum=0.8, weight_decay=0.02)
     setup = set_up(make_cohort(MEMBERS, model=model, train=train))
     stack = setup.stack
-    plain = {m.trial: PlainTrainer(m, setup.cohort, setup.labels_N) for m in MEMBERS}
+    plain = {m.trial: PlainTrainer(m, setup.cohort, setup.labels_N) for m in setup.cohort.members}
     for step in range(STEPS):
         views_MVBF, indices_MB = setup.batch(step)
         losses = stack.step(views_MVBF, indices_MB)

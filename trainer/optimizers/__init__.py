@@ -1,0 +1,1 @@
+"""Optimisers over stacked members: every member has its own rates, torch.optim is the reference."""
