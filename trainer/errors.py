@@ -4,7 +4,9 @@ A leaf module: it imports nothing, so that the mathematics below may raise from 
 
 TrainerError
 ├── BatchTooLargeError          the train split has fewer images than one batch
-├── StackStateError            a saved state belongs to other members or another model
+├── ModelSettingsError          a model cannot be built as asked
+├── StackStateError             a saved state belongs to other members or another model
+├── CheckpointError         a checkpoint is torn, foreign or of another version
 ├── LaneError                   a worker group died under its work
 └── ObjectiveError              an objective cannot be built or evaluated as asked
     ├── MixedStructureError     members of one stack differ in more than scalars
@@ -23,6 +25,28 @@ class BatchTooLargeError(TrainerError):
 
 class StackStateError(TrainerError):
     """A saved state belongs to other members or another model."""
+
+
+class CheckpointError(TrainerError):
+    """A checkpoint is torn, foreign or of another version; training begins anew."""
+
+
+class ModelSettingsError(TrainerError):
+    """A model cannot be built as asked.
+
+    Attributes:
+        field: The setting to blame, below ``model``.
+        reason: What was expected, what was got, what to do next.
+    """
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(field, reason)
+        self.field = field
+        self.reason = reason
+
+    def __str__(self) -> str:
+        """Return both in one line."""
+        return f"model.{self.field}: {self.reason}"
 
 
 class LaneError(TrainerError):

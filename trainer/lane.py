@@ -7,7 +7,9 @@ size) from a queue. Workers share nothing but the two queues, so whoever is free
 This is the only module of the trainer that imports Ray.
 """
 
+import math
 import threading
+import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,13 +27,14 @@ from trainer.loop import Progress, train_cohort
 from trainer.outbox import Outbox
 
 _STOP_SECONDS = 30.0
+_REPORT_SECONDS = 0.5
 # A queue actor inside the trial's full placement group would never start.
 _QUEUE_OPTIONS = {"num_cpus": 0, "scheduling_strategy": "DEFAULT"}
 
 
 @dataclass(frozen=True, slots=True)
 class PackProgress:
-    """A check of a running pack."""
+    """Where a running pack stands."""
 
     pack_id: str
     progress: Progress
@@ -152,11 +155,17 @@ def serve_packs(config: dict[str, Any]) -> None:
 
 
 def _train_pack(pack: Cohort, done: Queue, outbox: Outbox) -> PackDone | PackFailed:
+    told_at = -math.inf
+
     def report(progress: Progress) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at < _REPORT_SECONDS:
+            return
+        told_at = time.monotonic()
         done.put_nowait(PackProgress(pack.cohort_id, progress))
 
     try:
-        outcomes = train_cohort(pack, device=get_device(), on_check=report)
+        outcomes = train_cohort(pack, device=get_device(), on_step=report)
         outbox.put(pack.cohort_id, outcomes)
     except Exception:
         # A pack that cannot be trained must not take the lane with it.

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from pydantic import TypeAdapter
+
 from trainer.checks import Reading
 from trainer.cohort import Cohort, History, Member, Outcome
 from trainer.collapse.regime import (
@@ -33,6 +35,9 @@ class Entry:
     outcome: Outcome | None = None
 
 
+_ENTRIES = TypeAdapter(dict[str, Entry])
+
+
 class Logbook:
     """The records of a cohort's members, by trial key."""
 
@@ -40,6 +45,14 @@ class Logbook:
         self._cohort = cohort
         self._level = level
         self._entries: dict[str, Entry] = {}
+
+    def state(self) -> str:
+        """Return all entries as JSON, for :meth:`restore`."""
+        return _ENTRIES.dump_json(self._entries, by_alias=True).decode()
+
+    def restore(self, state: str) -> None:
+        """Replace all entries by those of :meth:`state`."""
+        self._entries = _ENTRIES.validate_json(state)
 
     def open(
         self, members: Sequence[Member], readings: Sequence[Reading], knn: Sequence[float]

@@ -2,18 +2,19 @@
 
 The story, top to bottom: load the data, stack the members, and until the last step: draw each
 replicate's batch once, step every member on it, at every check measure all members on the fixed
-evaluation set, and let go those whose regime is decided.
+evaluation set, let go those whose regime is decided, and write a checkpoint when one is due.
 
 Shape legend: M = members alive, V = 2 views, B = batch, F = flat pixels.
 """
 
-import time
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from trainer.checkpoint import Checkpoints
 from trainer.checks import Evaluation, Reading
 from trainer.cohort import Cohort, Outcome
 from trainer.data.batches import BatchStream
@@ -21,13 +22,13 @@ from trainer.data.image_data import ImageData
 from trainer.data.images import load_images
 from trainer.denormals import flush_denormals
 from trainer.errors import BatchTooLargeError
-from trainer.logbook import Logbook
 from trainer.stack import Stack
+from trainer.training import Training
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a cohort stands at a check.
+    """Where a cohort stands.
 
     Attributes:
         step: Optimiser steps done by the members still training.
@@ -46,43 +47,49 @@ def train_cohort(
     *,
     device: torch.device,
     dtype: torch.dtype = torch.float32,
-    on_check: Callable[[Progress], None] | None = None,
+    on_step: Callable[[Progress], None] = lambda _: None,
+    checkpoints: Checkpoints | None = None,
 ) -> list[Outcome]:
     """Train every member of ``cohort`` and return its outcomes, ordered by trial key.
 
-    A member's outcome has the same bits whatever other members are in the cohort.
+    A member's outcome has the same bits whatever other members are in the cohort, and however
+    often training was interrupted and gone on with from a checkpoint.
 
     Args:
         cohort: What to train. All its members live in memory at once: split large ones.
         device: Where to train.
         dtype: float32, or float64 for reference runs.
-        on_check: Called after every check.
+        on_step: Called before the first step, from 0 or from a checkpoint, and after every step.
+        checkpoints: Where to write checkpoints, and to look for one to go on from.
 
     Raises:
         BatchTooLargeError: If the train split has fewer images than one batch.
         TrainerError: See :func:`trainer.objective.build_objective`.
     """
-    started = time.perf_counter()
     data = load_images(cohort.data).to(device, dtype)
     _require_one_batch(data, cohort)
-    stack = Stack(cohort, data, device, dtype)
     evaluation = Evaluation.of(data, cohort.data, cohort.collapse)
-    logbook = Logbook(cohort, evaluation.level)
-    logbook.open(stack.members, evaluation.read(stack), evaluation.knn_accuracies(stack))
+    file = None if checkpoints is None else checkpoints.of(cohort, device, dtype)
+    training = None
+    if file is not None:
+        training = Training.resume(cohort, data, evaluation, device, dtype, file)
+    if training is None:
+        training = Training.begin(cohort, data, evaluation, device, dtype)
     streams = _streams(cohort, data)
-    member_steps = 0
-    for step in range(1, cohort.train.steps + 1):
-        member_steps += len(stack.members)
-        losses_M = stack.step(*_draw(stack, streams, step - 1))
-        losses = _drop_diverged(stack, logbook, losses_M.tolist(), step)
-        if stack.members and _is_check(cohort, step):
-            _check(stack, logbook, evaluation, losses, step)
-            _let_go(stack, logbook, evaluation, step, is_last=step == cohort.train.steps)
-            if on_check is not None:
-                on_check(Progress(step, len(stack.members), member_steps))
-        if not stack.members:
-            break
-    return logbook.outcomes(time.perf_counter() - started)
+    on_step(_progress(training))
+    while training.step < cohort.train.steps and training.stack.members:
+        _step(training, streams)
+        if training.stack.members and _is_check(cohort, training.step):
+            _check(training, evaluation)
+            _let_go(training, evaluation, is_last=training.step == cohort.train.steps)
+            if file is not None and training.stack.members and file.is_due:
+                file.write(training.checkpoint())
+        on_step(_progress(training))
+    return training.logbook.outcomes(training.seconds)
+
+
+def _progress(training: Training) -> Progress:
+    return Progress(training.step, len(training.stack.members), training.member_steps)
 
 
 def _require_one_batch(data: ImageData, cohort: Cohort) -> None:
@@ -109,52 +116,54 @@ def _draw(stack: Stack, streams: Mapping[int, BatchStream], step: int) -> tuple[
     return views_MVBF, torch.stack([batches[seed].indices_B for seed in seeds])
 
 
-def _drop_diverged(
-    stack: Stack, logbook: Logbook, losses: Sequence[float], step: int
-) -> list[float]:
-    """Take members with a non-finite loss out of the stack; return the others' losses."""
-    is_finite = torch.tensor(losses).isfinite().tolist()
+def _step(training: Training, streams: Mapping[int, BatchStream]) -> None:
+    """Take one step with every member, and part with those whose loss is not finite."""
+    stack, logbook = training.stack, training.logbook
+    losses = stack.step(*_draw(stack, streams, training.step)).tolist()
+    training.step += 1
+    training.member_steps += len(losses)
+    is_finite = [math.isfinite(loss) for loss in losses]
     for member, loss, finite in zip(stack.members, losses, is_finite, strict=True):
         if not finite:
-            logbook.close_diverged(member, step)
-        elif step == 1:
+            logbook.close_diverged(member, training.step)
+        elif training.step == 1:
             logbook.note_first_loss(member, loss)
-    alive = [i for i, finite in enumerate(is_finite) if finite]
-    if len(alive) < len(losses):
-        stack.keep(alive)
-    return [losses[i] for i in alive]
+    training.losses = [loss for loss, finite in zip(losses, is_finite, strict=True) if finite]
+    _keep(stack, is_finite)
 
 
 def _is_check(cohort: Cohort, step: int) -> bool:
     return step % cohort.collapse.every_steps == 0 or step == cohort.train.steps
 
 
-def _check(
-    stack: Stack, logbook: Logbook, evaluation: Evaluation, losses: Sequence[float], step: int
-) -> None:
+def _check(training: Training, evaluation: Evaluation) -> None:
     """Measure everybody; members whose embeddings are not finite have diverged."""
+    stack, logbook = training.stack, training.logbook
     readings: list[Reading] = evaluation.read(stack)
-    for member, reading, loss in zip(stack.members, readings, losses, strict=True):
+    for member, reading, loss in zip(stack.members, readings, training.losses, strict=True):
         if reading.is_finite:
-            logbook.record(member, reading, loss, step)
+            logbook.record(member, reading, loss, training.step)
         else:
-            logbook.close_diverged(member, step)
-    if not all(reading.is_finite for reading in readings):
-        stack.keep([i for i, reading in enumerate(readings) if reading.is_finite])
+            logbook.close_diverged(member, training.step)
+    _keep(stack, [reading.is_finite for reading in readings])
 
 
-def _let_go(
-    stack: Stack, logbook: Logbook, evaluation: Evaluation, step: int, *, is_last: bool
-) -> None:
+def _let_go(training: Training, evaluation: Evaluation, *, is_last: bool) -> None:
     """End the members whose regime is decided: all of them at the last step.
 
     A verdict at the last step is no early one, so the logbook is not asked for it there.
     """
+    stack, logbook = training.stack, training.logbook
     decided = [is_last or logbook.is_decided(member) for member in stack.members]
     if not any(decided):
         return
     accuracies = evaluation.knn_accuracies(stack)
     for member, accuracy, leaves in zip(stack.members, accuracies, decided, strict=True):
         if leaves:
-            logbook.close(member, accuracy, step)
-    stack.keep([i for i, leaves in enumerate(decided) if not leaves])
+            logbook.close(member, accuracy, training.step)
+    _keep(stack, [not leaves for leaves in decided])
+
+
+def _keep(stack: Stack, stays: Sequence[bool]) -> None:
+    if not all(stays):
+        stack.keep([i for i, keep in enumerate(stays) if keep])

@@ -41,8 +41,8 @@ def test_training_flushes_and_puts_the_switch_back() -> None:
     def look(progress: Progress) -> None:
         seen.append((progress.step, is_flushing_denormals()))
 
-    train_cohort(COHORT, device=CPU, on_check=look)
-    assert seen == [(5, True), (10, True)]
+    train_cohort(COHORT, device=CPU, on_step=look)
+    assert seen == [(step, True) for step in range(11)]
     assert not is_flushing_denormals()
 
 

@@ -177,9 +177,10 @@ def test_the_spectrum_is_a_distribution_in_descending_order() -> None:
 
 def test_progress_counts_members_and_steps() -> None:
     seen: list[Progress] = []
-    train_cohort(cohort([COLLAPSING, CALM], steps=7), device=CPU, on_check=seen.append)
-    # The collapsing member leaves at step 4, the calm one goes on alone; step 7 is the last.
-    assert seen == [Progress(2, 2, 4), Progress(4, 1, 8), Progress(6, 1, 10), Progress(7, 0, 11)]
+    train_cohort(cohort([COLLAPSING, CALM], steps=6), device=CPU, on_step=seen.append)
+    # The collapsing member leaves at step 4, the calm one goes on alone; step 6 is the last.
+    together = [Progress(step, 2, 2 * step) for step in range(4)]
+    assert seen == [*together, Progress(4, 1, 8), Progress(5, 1, 9), Progress(6, 0, 10)]
 
 
 def test_time_is_shared_out_by_steps() -> None:
