@@ -27,15 +27,17 @@ from orchestrator.planners.surface.acquire import (
 )
 from orchestrator.planners.surface.fit import Fit, Trials, fit_surface
 from orchestrator.planners.surface.kernel import Places
-from orchestrator.planners.surface.readings import near_variances
+from orchestrator.planners.surface.readings import Away, near_variances
 from orchestrator.planners.surface.space import BoundarySpace
 from search_spaces.point import Point
 
 Floats = NDArray[np.float64]
 
 BAND_SDS = 1.959963985
+NEARBY = 0.1  # decades from the threshold at which a reading is valued
 REFERENCES_LOG2 = 7
 CANDIDATES_LOG2 = 8
+NEARBY = 0.1  # decades from the threshold at which a reading is valued
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ class BoundarySearch:
         n = len(self._references)
         wanted = relevance(mean[:n], variance[:n], self._space.low, self._space.high)
         pick_places(rehearsal, more, wanted, np.ones(len(self._candidates)))
-        return float(2 * BAND_SDS * np.sqrt(rehearsal.variance_C[:n]).mean())
+        return float(2 * BAND_SDS * np.sqrt(rehearsal.variances()[:n]).mean())
 
     def fit(self) -> Fit:
         """Return the surface fitted to what was told."""
@@ -204,9 +206,8 @@ class BoundarySearch:
     def _worth(self, fit: Fit) -> Worth:
         link = fit.layout.link(fit.vector)
         reach = fit.scores.margins(link.log_slopes_K)
-        phi_n = fit.scores.distances(link.log_slopes_K)
-        near = near_variances(fit.scores, link, phi_n)[fit.scores.is_near_n]
-        reading = float(np.sqrt(np.median(near))) if len(near) else 0.1
+        away = Away.of(np.array([-NEARBY, NEARBY]), fit.scores, link.log_slopes_K)
+        reading = float(np.sqrt(near_variances(link, away).mean()))
         return Worth(fit.seed_noise, (max(reach[0], 1e-3), max(reach[1], 1e-3)), reading)
 
     def _fresh(self, setting: Setting, taken: set[tuple[str, float, int]]) -> Setting:

@@ -58,15 +58,14 @@ class Rehearsal:
         self._references = references
         self._worth = worth
 
-    @property
-    def variance_C(self) -> Floats:
+    def variances(self) -> Floats:
         """Variances of g at the candidates."""
         return np.maximum(np.diag(self._covariance), 1e-12)
 
     def imagine(self, candidate: int) -> None:
         """Count a trial at a candidate as told."""
         column = self._covariance[:, candidate]
-        noise = float(self._worth.noise(self.variance_C[candidate : candidate + 1])[0])
+        noise = float(self._worth.noise(self.variances()[candidate : candidate + 1])[0])
         self._covariance = self._covariance - np.outer(column, column) / (
             max(column[candidate], 0.0) + noise
         )
@@ -74,7 +73,7 @@ class Rehearsal:
     def gains(self, relevance_R: Floats) -> Floats:
         """Return how much a trial at each candidate reduces the references' mean variance."""
         squares = self._covariance[: self._references] ** 2
-        total = self.variance_C + self._worth.noise(self.variance_C)
+        total = self.variances() + self._worth.noise(self.variances())
         gain: Floats = relevance_R @ squares / total
         return gain
 
@@ -87,7 +86,7 @@ def pick_places(
     for _ in range(count):
         gains = rehearsal.gains(relevance_R) / cost_C
         best = int(np.argmax(gains))
-        picked.append((best, float(np.sqrt(rehearsal.variance_C[best]))))
+        picked.append((best, float(np.sqrt(rehearsal.variances()[best]))))
         rehearsal.imagine(best)
     return picked
 

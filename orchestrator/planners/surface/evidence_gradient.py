@@ -19,7 +19,7 @@ from scipy.linalg import cho_factor, cho_solve
 from orchestrator.planners.surface.kernel import Places, count_equal
 from orchestrator.planners.surface.link import SIDES, Scores
 from orchestrator.planners.surface.parameters import Layout
-from orchestrator.planners.surface.readings import near_variances
+from orchestrator.planners.surface.readings import Away, near_variances
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -34,6 +34,7 @@ class Used:
         x_n: log10 learning rates relative to the mean of g; of side sites: their means.
         scores: Their scores.
         fit_n: Probability of no lapse; near readings count by it.
+        away: Believed distance from the threshold, decades.
         side_variance_n: Variance of side sites; ignored where near.
         threshold_n: Which threshold each met.
         replicate_n: Which replicate.
@@ -43,6 +44,7 @@ class Used:
     x_n: Floats
     scores: Scores
     fit_n: Floats
+    away: Away
     side_variance_n: Floats
     threshold_n: Ints
     replicate_n: Ints
@@ -69,7 +71,7 @@ class Objective:
         kernel, link = layout.kernel(vector), layout.link(vector)
         near_n = used.scores.is_near_n
         phi_n = used.scores.distances(link.log_slopes_K) * near_n
-        variance_n = near_variances(used.scores, link, phi_n) / used.fit_n
+        variance_n = near_variances(link, used.away) / used.fit_n
         noise_n = np.where(near_n, variance_n, used.side_variance_n)
         hills = kernel.hills(used.places, used.places)
         plain = kernel.matrix(used.places, used.places) - hills
@@ -86,7 +88,7 @@ class Objective:
         self._add_kernel(gradient, pull, vector, hills)
         gradient[layout.SEED] = 2 * seed * float((pull * self._same_threshold).sum())
         gradient[layout.REPLICATE] = 2 * replicate * float((pull * self._same_replicate).sum())
-        self._add_link(gradient, np.diag(pull), alpha, vector, phi_n)
+        self._add_link(gradient, np.diag(pull), alpha, vector)
         mean, precision = layout.prior
         away = vector - mean
         return value + 0.5 * float(away @ precision @ away), gradient + precision @ away
@@ -106,24 +108,22 @@ class Objective:
             scale = kernel.lengths_A[j] ** -2
             gradient[layout.lengths.start + j] = float((weighted * squares).sum()) * scale
 
-    def _add_link(
-        self, gradient: Floats, pull_n: Floats, alpha: Floats, vector: Floats, phi_n: Floats
-    ) -> None:
+    def _add_link(self, gradient: Floats, pull_n: Floats, alpha: Floats, vector: Floats) -> None:
         layout, scores = self._layout, self._used.scores
         link = layout.link(vector)
         near_n, fit_n = scores.is_near_n, self._used.fit_n
-        doubt_n = np.array(link.doubts)[SIDES[scores.bin_n]]
-        noise_n = (link.score_noise * np.exp(link.log_slopes_K[scores.bin_n])) ** 2
+        away = self._used.away
+        doubt_n = np.array(link.doubts)[SIDES[away.bin_n]]
+        noise_n = (link.score_noise * np.exp(link.log_slopes_K[away.bin_n])) ** 2
         pulled_n = np.where(near_n, pull_n / fit_n, 0.0)
         gradient[layout.SCORE] = 2 * float(pulled_n @ noise_n)
-        doubted_n = 2 * pulled_n * (doubt_n * phi_n) ** 2
+        doubted_n = 2 * pulled_n * (doubt_n * away.decades_n) ** 2
         for side in (0, 1):
-            mine = near_n & (SIDES[scores.bin_n] == side)
+            mine = SIDES[away.bin_n] == side
             gradient[layout.DOUBTS.start + side] = float(doubted_n[mine].sum())
         sign_n = np.where(scores.y_n < 0, 1.0, -1.0)
         moved_nK = sign_n[:, None] * scores.lengths_nK * np.exp(link.log_slopes_K)
-        along_n = np.where(near_n, -alpha, 0.0) + 2 * pulled_n * doubt_n**2 * phi_n
-        slopes_K = along_n @ moved_nK
-        own_n = np.where(near_n, 2 * pulled_n * noise_n - fit_n, 0.0)
-        slopes_K += np.bincount(scores.bin_n, own_n, len(slopes_K))
+        slopes_K = np.where(near_n, -alpha, 0.0) @ moved_nK
+        slopes_K -= np.bincount(scores.bin_n, np.where(near_n, fit_n, 0.0), len(slopes_K))
+        slopes_K += np.bincount(away.bin_n, 2 * pulled_n * noise_n, len(slopes_K))
         gradient[layout.SLOPES] = slopes_K

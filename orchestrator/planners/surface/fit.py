@@ -19,7 +19,7 @@ from orchestrator.planners.surface.evidence_gradient import Objective, Used
 from orchestrator.planners.surface.kernel import Places
 from orchestrator.planners.surface.link import Scores
 from orchestrator.planners.surface.parameters import Layout
-from orchestrator.planners.surface.readings import Readings
+from orchestrator.planners.surface.readings import Away, Readings
 from orchestrator.planners.surface.sites import Sites, propagate
 
 Floats = NDArray[np.float64]
@@ -83,11 +83,11 @@ def fit_surface(trials: Trials, low: float, high: float) -> Fit:
     problem = _Problem(trials, layout, scores, (low + high) / 2)
     vector = layout.prior[0].copy()
     lapse = LAPSE_PRIOR[0] / LAPSE_PRIOR[1]
-    belief, sites = problem.infer(vector, lapse)
+    belief, sites = problem.infer(vector, lapse, None)
     for iterations in ITERATIONS[: ROUNDS if len(trials) else 0]:
         vector = problem.improve(vector, sites, iterations)
         lapse = (LAPSE_PRIOR[0] + float((1 - sites.fit_n).sum())) / (LAPSE_PRIOR[1] + len(trials))
-        belief, sites = problem.infer(vector, lapse)
+        belief, sites = problem.infer(vector, lapse, sites)
     return Fit(belief, vector, layout, scores, sites, lapse)
 
 
@@ -111,10 +111,12 @@ class _Problem:
         self._mean = mean
         self._first_T, self._threshold_n = _number_thresholds(trials)
 
-    def infer(self, vector: Floats, lapse: float) -> tuple[Belief, Sites]:
+    def infer(self, vector: Floats, lapse: float, before: Sites | None) -> tuple[Belief, Sites]:
         """Return the surface and the sites under given parameters."""
         layout, trials = self._layout, self._trials
-        readings = Readings.of(trials.x_n - self._mean, self._scores, layout.link(vector))
+        readings = Readings.of(
+            trials.x_n - self._mean, self._scores, layout.link(vector), self.away(vector, before)
+        )
         places_T = trials.places.take(self._first_T)
         basis = Basis.choose(layout.kernel(vector), places_T)
         features = basis.features(places_T)
@@ -125,9 +127,16 @@ class _Problem:
         )
         return Belief(basis, weights, self._mean), sites
 
+    def away(self, vector: Floats, sites: Sites | None) -> Away:
+        """Return how far trials lie above their thresholds, by sites or by score alone."""
+        slopes = self._layout.link(vector).log_slopes_K
+        if sites is None:
+            return Away.of(self._scores.distances(slopes), self._scores, slopes)
+        return Away.of(self._trials.x_n - self._mean - sites.mean_n, self._scores, slopes)
+
     def improve(self, vector: Floats, sites: Sites, iterations: int) -> Floats:
         """Return parameters that explain the sites better."""
-        used = self._use(sites)
+        used = self.use(vector, sites)
         if len(used.x_n) == 0:
             return vector
         objective = Objective(used, self._layout)
@@ -148,7 +157,7 @@ class _Problem:
             return np.zeros((len(replicates_T), 0))
         return np.asarray(noise * (replicates_T[:, None] == known[None]), dtype=np.float64)
 
-    def _use(self, sites: Sites) -> Used:
+    def use(self, vector: Floats, sites: Sites) -> Used:
         """Choose informative trials, evenly over the sorted ones where they are too many."""
         near = self._scores.is_near_n
         variance = 1 / sites.precision_n
@@ -171,6 +180,7 @@ class _Problem:
             x_n=np.where(near, trials.x_n - self._mean, side_centre)[index],
             scores=scores,
             fit_n=sites.fit_n[index],
+            away=self.away(vector, sites).take(index),
             side_variance_n=variance[index],
             threshold_n=self._threshold_n[index],
             replicate_n=trials.replicate_n[index],

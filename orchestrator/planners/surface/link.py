@@ -74,16 +74,15 @@ class Scores:
             bin_n=np.where(is_near, first + np.maximum(inside, 1) - 1, 0).astype(np.int64),
         )
 
-    @property
-    def widths_K(self) -> Floats:
+    def bin_widths(self) -> Floats:
         """Widths of the bins in y."""
         inner_K = np.concatenate([[0.0], self.edges_K[:3], [0.0], self.edges_K[4:7]])
-        return np.abs(self.edges_K - inner_K)
+        return np.asarray(np.abs(self.edges_K - inner_K), dtype=np.float64)
 
     @property
     def extent(self) -> float:
         """Width of all bins together."""
-        return float(self.widths_K.sum())
+        return float(self.bin_widths().sum())
 
     def distances(self, log_slopes_K: Floats) -> Floats:
         """Return phi(y), decades above the threshold, shape (n,); 0 where not near."""
@@ -92,7 +91,7 @@ class Scores:
 
     def margins(self, log_slopes_K: Floats) -> tuple[float, float]:
         """Return how far beyond the last bins trials are: healthy, collapsed; decades."""
-        reach_K = self.widths_K * np.exp(log_slopes_K)
+        reach_K = self.bin_widths() * np.exp(log_slopes_K)
         return float(reach_K[SIDES == 0].sum()), float(reach_K[SIDES == 1].sum())
 
     def is_beyond(self) -> Bools:
@@ -102,7 +101,7 @@ class Scores:
 
 
 def _extent(values: Floats) -> float:
-    """Return a robust largest value of one side."""
+    """Return the second largest value of one side: one odd score stretches nothing."""
     if len(values) == 0:
         return LEAST_EXTENT
-    return max(float(np.quantile(values, 0.9)), LEAST_EXTENT)
+    return max(float(np.sort(values)[-2:][0]), LEAST_EXTENT)

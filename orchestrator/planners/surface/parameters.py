@@ -64,7 +64,7 @@ class Layout:
     @property
     def size(self) -> int:
         """P."""
-        return self.lengths.stop
+        return 7 + BINS + self.axes
 
     @cached_property
     def prior(self) -> tuple[Floats, Floats]:

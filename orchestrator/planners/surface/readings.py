@@ -53,14 +53,14 @@ class Readings:
     lapse_density: float
 
     @classmethod
-    def of(cls, x_n: Floats, scores: Scores, link: LinkParameters) -> "Readings":
+    def of(cls, x_n: Floats, scores: Scores, link: LinkParameters, away: "Away") -> "Readings":
         """Return the readings of trials at log10 learning rates ``x_n``."""
         phi_n = scores.distances(link.log_slopes_K)
         healthy, collapsed = scores.margins(link.log_slopes_K)
         margin_n = np.where(scores.is_collapsed_n, collapsed, healthy) * scores.is_beyond()
         believed_n = MARGIN_SHARE * margin_n
         sign_n = np.where(scores.is_collapsed_n, -1.0, 1.0)
-        near_variance = near_variances(scores, link, phi_n)
+        near_variance = near_variances(link, away)
         side_variance = JITTER_DECADES**2 + (MARGIN_DOUBT * margin_n) ** 2
         return cls(
             is_near_n=scores.is_near_n,
@@ -72,9 +72,42 @@ class Readings:
         )
 
 
-def near_variances(scores: Scores, link: LinkParameters, phi_n: Floats) -> Floats:
-    """Return the variance of a near reading around h, decades squared."""
-    doubt_n = np.array(link.doubts)[SIDES[scores.bin_n]]
-    noise_n = link.score_noise * np.exp(link.log_slopes_K[scores.bin_n])
-    total: Floats = JITTER_DECADES**2 + (doubt_n * phi_n) ** 2 + noise_n**2
+@dataclass(frozen=True, slots=True)
+class Away:
+    """How far trials are believed to lie above their thresholds.
+
+    The noise of a reading is a function of this, not of what its own score says: only then is
+    the density of the score one that integrates to 1. (Were it not, the evidence would favour
+    slopes without bound.)
+
+    Attributes:
+        decades_n: The distance.
+        bin_n: Which bin of the score belongs to it.
+    """
+
+    decades_n: Floats
+    bin_n: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, decades_n: Floats, scores: Scores, log_slopes_K: Floats) -> "Away":
+        """Return distances with their bins under given slopes."""
+        reach_K = scores.bin_widths() * np.exp(log_slopes_K)
+        bin_n = np.zeros(len(decades_n), dtype=np.int64)
+        for side, is_mine in ((0, decades_n <= 0), (1, decades_n > 0)):
+            mine = np.flatnonzero(side == SIDES)
+            ends = np.cumsum(reach_K[mine])[:-1]
+            found = mine[np.searchsorted(ends, np.abs(decades_n))]
+            bin_n = np.where(is_mine, found, bin_n)
+        return cls(decades_n, bin_n)
+
+    def take(self, index: NDArray[np.int64]) -> "Away":
+        """Return some of the trials."""
+        return Away(self.decades_n[index], self.bin_n[index])
+
+
+def near_variances(link: LinkParameters, away: Away) -> Floats:
+    """Return the variance of near readings around h, decades squared."""
+    doubt_n = np.array(link.doubts)[SIDES[away.bin_n]]
+    noise_n = link.score_noise * np.exp(link.log_slopes_K[away.bin_n])
+    total: Floats = JITTER_DECADES**2 + (doubt_n * away.decades_n) ** 2 + noise_n**2
     return total

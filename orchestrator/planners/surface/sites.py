@@ -40,18 +40,25 @@ class Sites:
         precision_n: Of each trial's site on its threshold, per square decade.
         shift_n: Precision times mean.
         fit_n: Probability that the trial is no lapse.
+        mean_n: Posterior mean of the threshold that each trial met.
     """
 
     precision_n: Floats
     shift_n: Floats
     fit_n: Floats
+    mean_n: Floats
 
     @classmethod
     def start(cls, readings: Readings) -> "Sites":
         """Return near readings as they are, others as nothing yet."""
         near = readings.is_near_n
         precision = np.where(near, 1 / readings.width_n**2, LEAST_PRECISION)
-        return cls(precision, precision * readings.centre_n * near, np.ones(len(precision)))
+        return cls(
+            precision,
+            precision * readings.centre_n * near,
+            np.ones(len(precision)),
+            readings.centre_n,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +89,7 @@ def propagate(
     before_T = np.zeros(len(nugget_T))
     weights = solve_weights(sites, features_TM, nugget_T, threshold_n)
     for _ in range(SWEEPS):
-        mean_T, variance_T = _thresholds(sites, weights, features_TM, nugget_T, threshold_n)
+        mean_T, variance_T = read_thresholds(sites, weights, features_TM, nugget_T, threshold_n)
         sites = _match(sites, readings, lapse, mean_T[threshold_n], variance_T[threshold_n])
         weights = solve_weights(sites, features_TM, nugget_T, threshold_n)
         if len(mean_T) == 0 or float(np.abs(mean_T - before_T).max()) < SETTLED:
@@ -105,12 +112,14 @@ def solve_weights(
 
 
 def _gather(sites: Sites, thresholds: int, threshold_n: Ints) -> tuple[Floats, Floats]:
-    precision_T = np.bincount(threshold_n, sites.precision_n, thresholds)
-    shift_T = np.bincount(threshold_n, sites.shift_n, thresholds)
-    return precision_T, shift_T
+    totals = (
+        np.bincount(threshold_n, weights=values_n, minlength=thresholds).astype(np.float64)
+        for values_n in (sites.precision_n, sites.shift_n)
+    )
+    return next(totals), next(totals)
 
 
-def _thresholds(
+def read_thresholds(
     sites: Sites, weights: Weights, features_TM: Floats, nugget_T: Floats, threshold_n: Ints
 ) -> tuple[Floats, Floats]:
     """Return mean and variance of every threshold h."""
@@ -142,6 +151,7 @@ def _match(
         sites.precision_n + DAMPING * (precision - sites.precision_n),
         sites.shift_n + DAMPING * (shift - sites.shift_n),
         fit,
+        mean_n,
     )
 
 
