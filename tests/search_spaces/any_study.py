@@ -30,10 +30,11 @@ KINDS: Mapping[str, type[BaseModel]] = {
 }
 
 # Kept away from what cannot be trained together: ten classes in too few dimensions, a batch
-# larger than the train split, a test split without every class.
+# larger than the train split, a test split without every class, batch norm in micro-batches.
 LIMITS: Mapping[str, Json] = {
     "embed_dim": {"minimum": 12},
     "test_fraction": {"minimum": 0.1, "maximum": 0.5},
+    "micro_batch_size": {"minimum": 64},
 }
 
 
@@ -50,7 +51,7 @@ def study_of(kinds: list[str]) -> SearchStrategy[Json]:
             "study": st.from_regex(r"[a-z0-9][a-zA-Z0-9_-]{0,20}", fullmatch=True),
             "question": st.just("boundary"),
             "data": part(DataSettings, required=("source",)),
-            "model": part(ModelSettings, required=("encoder",)),
+            "model": part(ModelSettings, required=("encoder",)).map(suit_encoder),
             "objective": objective(kinds),
             "lr": log_range(1e-5, 1e3),
             "budget": st.fixed_dictionaries({"trials": st.integers(1, 10**6)}),
@@ -63,6 +64,16 @@ def study_of(kinds: list[str]) -> SearchStrategy[Json]:
             "planner": st.sampled_from(["bisect", "grid", "qmc"]),
         },
     )
+
+
+def suit_encoder(model: Json) -> Json:
+    """Leave out what makes no model: weights, and sizes or norms that only an MLP takes."""
+    unsuited = {"weights"}
+    if model["encoder"] != "mlp":
+        unsuited |= {"hidden", "norm"}
+    elif not model.get("hidden"):
+        unsuited |= {"hidden"}
+    return {name: value for name, value in model.items() if name not in unsuited}
 
 
 def count_axes(content: Any) -> int:
@@ -112,6 +123,8 @@ def setting(name: str, schema: Json, definitions: Json) -> SearchStrategy[Any]:
     if "$ref" in schema:
         definition = definitions[schema["$ref"].rpartition("/")[2]]
         return section(definition, definitions, (), axes=True)
+    if "anyOf" in schema:
+        return st.none() | setting(name, unless_null(schema), definitions)
     plain = value(name, schema, definitions)
     if schema["type"] == "array":
         return plain
@@ -119,6 +132,12 @@ def setting(name: str, schema: Json, definitions: Json) -> SearchStrategy[Any]:
     if schema["type"] == "number":
         shapes.append(ends(plain))
     return st.one_of(shapes)
+
+
+def unless_null(schema: Json) -> Json:
+    """Return the schema of an optional setting that is given."""
+    (given,) = (branch for branch in schema["anyOf"] if branch["type"] != "null")
+    return dict(given)
 
 
 def value(name: str, schema: Json, definitions: Json) -> SearchStrategy[Any]:
@@ -140,6 +159,8 @@ def value(name: str, schema: Json, definitions: Json) -> SearchStrategy[Any]:
             return st.floats(low, high, exclude_min="minimum" not in bounds).map(
                 lambda x: x if "maximum" in bounds else min(x, 0.99 * high)
             )
+        case "string":
+            return st.text(max_size=9)
         case other:
             raise AssertionError(f"a setting of type {other}: say here how to draw it")
 

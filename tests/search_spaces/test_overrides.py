@@ -63,7 +63,9 @@ def test_an_override_can_repair_the_file() -> None:
         (
             "train.momentm=0",
             "--set train.momentm=0: train.momentm: unknown key; known keys: "
-            "batch_size, momentum, optimizer, steps, weight_decay; did you mean momentum?",
+            "batch_size, checkpoint_activations, clip_norm, micro_batch_size, momentum, nesterov, "
+            "optimizer, precision, schedule, steps, warmup_steps, weight_decay; did you mean "
+            "momentum?",
         ),
         ("lr", "--set: expected path=value, got 'lr'; for example --set lr=0.1"),
         ("=3", "--set: expected path=value, got '=3'; for example --set lr=0.1"),

@@ -180,7 +180,8 @@ def test_the_sample_itself_is_valid() -> None:
         (
             "steps: 10",
             "steps: 10, optimizer: adm",
-            "s.yaml:5: train.optimizer: expected one of sgd, adam; got 'adm'; did you mean adam?",
+            "s.yaml:5: train.optimizer: expected one of sgd, adam, adamw, lars; got 'adm'; did you "
+            "mean adam?",
         ),
         (
             "[infonce, clop]",
