@@ -137,7 +137,7 @@ class BoundarySearch:
         start = len(taken)
         rates = place_rates(
             [float(mean_C[i]) for i, _ in picked],
-            [spread for _, spread in picked],
+            [float(np.hypot(np.sqrt(variance_C[i]), fit.seed_noise)) for i, _ in picked],
             start,
             self._space.low,
             self._space.high,

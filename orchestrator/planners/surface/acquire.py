@@ -101,9 +101,9 @@ def relevance(mean_R: Floats, variance_R: Floats, low: float, high: float) -> Fl
 
 
 def spread_quantiles(count: int, start: int) -> Floats:
-    """Return quantiles in (0.2, 0.8) that fill it evenly from any start."""
+    """Return quantiles in (0.15, 0.85) that fill it evenly from any start."""
     shares = np.mod(0.5 + GOLDEN * np.arange(start, start + count), 1.0)
-    return 0.2 + 0.6 * np.asarray(shares, dtype=np.float64)
+    return 0.15 + 0.7 * np.asarray(shares, dtype=np.float64)
 
 
 def place_rates(

@@ -23,6 +23,7 @@ Bools = NDArray[np.bool_]
 
 HEALTHY_EDGES = (0.07, 0.17, 0.32, 0.55)  # of the healthy side's extent
 COLLAPSED_EDGES = (0.15, 0.35, 0.6, 0.8)  # of the collapsed side's: it saturates later
+HALF_TRUSTED = 6.0  # near trials at which half of a side's reach is believed
 LEAST_EXTENT = 0.05  # of y; less is noise, not a fall
 BINS = len(HEALTHY_EDGES) + len(COLLAPSED_EDGES)
 SIDES = np.array([0] * len(HEALTHY_EDGES) + [1] * len(COLLAPSED_EDGES))
@@ -93,6 +94,11 @@ class Scores:
         """Return how far beyond the last bins trials are: healthy, collapsed; decades."""
         reach_K = self.bin_widths() * np.exp(log_slopes_K)
         return float(reach_K[SIDES == 0].sum()), float(reach_K[SIDES == 1].sum())
+
+    def trust(self) -> tuple[float, float]:
+        """Return how well the reach of each side is known, 0 to 1, by its number of trials."""
+        seen = [int((self.is_near_n & (SIDES[self.bin_n] == side)).sum()) for side in (0, 1)]
+        return seen[0] / (seen[0] + HALF_TRUSTED), seen[1] / (seen[1] + HALF_TRUSTED)
 
     def is_beyond(self) -> Bools:
         """Whether a score lies outside the bins and agrees with its label."""

@@ -57,7 +57,10 @@ class Readings:
         """Return the readings of trials at log10 learning rates ``x_n``."""
         phi_n = scores.distances(link.log_slopes_K)
         healthy, collapsed = scores.margins(link.log_slopes_K)
-        margin_n = np.where(scores.is_collapsed_n, collapsed, healthy) * scores.is_beyond()
+        trust = scores.trust()
+        margin_n = scores.is_beyond() * np.where(
+            scores.is_collapsed_n, trust[1] * collapsed, trust[0] * healthy
+        )
         believed_n = MARGIN_SHARE * margin_n
         sign_n = np.where(scores.is_collapsed_n, -1.0, 1.0)
         near_variance = near_variances(link, away)
