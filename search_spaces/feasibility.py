@@ -10,7 +10,8 @@ from typing import assert_never
 
 import torch
 
-from trainer.errors import TrainerError
+from trainer.errors import ModelSettingsError, TrainerError
+from trainer.models.sizes import check_model
 from trainer.objective import ObjectiveContext, build_objective
 from trainer.objective_settings import ObjectiveSettings
 from trainer.settings import DataSettings, TrialSettings
@@ -22,6 +23,7 @@ class SourceFacts:
 
     image_count: int
     class_count: int
+    image_shape: tuple[int, int, int]
 
     def split(self, test_fraction: float) -> tuple[int, int]:
         """Return how many images go to train and to test; the test share is rounded up."""
@@ -53,6 +55,17 @@ def find_obstacle(trial: TrialSettings) -> Obstacle | None:
             f"expected at most {train_count}, the images that {trial.data.source} has for "
             f"training, got {trial.train.batch_size}",
         )
+    try:
+        check_model(trial.model, facts.image_shape)
+    except ModelSettingsError as error:
+        return Obstacle(f"model.{error.field}", error.reason)
+    micro = trial.train.micro_batch_size
+    if micro is not None and micro < trial.train.batch_size and trial.model.norm == "batch":
+        return Obstacle(
+            "train.micro_batch_size",
+            "cannot be smaller than train.batch_size with model.norm: batch, whose statistics "
+            "are those of the whole batch; choose norm: layer or none, or leave it out",
+        )
     reason = _why_objective_fails(
         trial.objective, trial.train.batch_size, trial.model.embed_dim, facts.class_count
     )
@@ -63,7 +76,7 @@ def know_source(data: DataSettings) -> SourceFacts:
     """Return the facts of a data source."""
     match data.source:
         case "digits":
-            return SourceFacts(image_count=1797, class_count=10)
+            return SourceFacts(image_count=1797, class_count=10, image_shape=(1, 8, 8))
         case unreachable:
             assert_never(unreachable)
 

@@ -72,6 +72,8 @@ class TrialProbe:
         loc = tuple(s for i, s in enumerate(details["loc"]) if not (i == 1 and s == kind))
         path = ".".join(step for step in loc if isinstance(step, str))
         is_effect = details["type"] == "missing" and self.complaints.has_any_at(path)
+        # A default that follows from another setting, which is complained of itself.
+        is_effect |= details["type"] == "default_factory_not_called"
         if is_effect or self.complaints.is_settled(path):
             return
         self._report(path, loc, explain(details), chosen)

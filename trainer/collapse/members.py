@@ -47,7 +47,7 @@ def iterate_members(*stacks_MND: Tensor) -> Iterator[tuple[Tensor, ...]]:
     flat = [stack.expand(*leading, *stack.shape[-2:]) for stack in stacks_MND]
     flat = [stack.reshape(-1, *stack.shape[-2:]) for stack in flat]
     for index in range(leading.numel()):
-        yield tuple(_align(stack[index]) for stack in flat)
+        yield tuple(align(stack[index]) for stack in flat)
 
 
 def leading_shape(*stacks_MND: Tensor) -> torch.Size:
@@ -63,6 +63,7 @@ def leading_shape(*stacks_MND: Tensor) -> torch.Size:
         raise EmbeddingShapeError(f"member dimensions do not broadcast: {shapes}") from error
 
 
-def _align(matrix_ND: Tensor) -> Tensor:
-    matrix_ND = matrix_ND.contiguous()
-    return matrix_ND if matrix_ND.data_ptr() % ALIGNMENT_BYTES == 0 else matrix_ND.clone()
+def align(tensor: Tensor) -> Tensor:
+    """Return the tensor contiguous and aligned like one of its own; a copy only where it isn't."""
+    tensor = tensor.contiguous()
+    return tensor if tensor.data_ptr() % ALIGNMENT_BYTES == 0 else tensor.clone()

@@ -4,8 +4,10 @@ import math
 from collections.abc import Sequence
 from typing import assert_never
 
+from trainer.models.hub_encoder import build_hub_model
 from trainer.models.mlp import StackedMlp
 from trainer.models.protocol import Model
+from trainer.models.sizes import check_model
 from trainer.settings import ModelSettings, Norm
 
 
@@ -17,9 +19,15 @@ def build_model(
     Args:
         image_shape: Channels, height and width of the images it sees.
         norms: Normalisation of each member; without any, all have that of ``settings``.
+
+    Raises:
+        ModelSettingsError: If the settings describe no model for such images.
     """
+    check_model(settings, image_shape)
     match settings.encoder:
         case "mlp":
             return StackedMlp.of(settings, math.prod(image_shape), norms)
+        case "resnet" | "vit":
+            return build_hub_model(settings, image_shape)
         case unreachable:
             assert_never(unreachable)

@@ -1,0 +1,55 @@
+"""A model that cannot be built is complained of by field and line, with what to do next."""
+
+import pytest
+
+from tests.search_spaces.sample import complaint_of, parse, sample_with
+
+MODEL = "{encoder: mlp, hidden: [16], embed_dim: 16}"
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            "{encoder: resnet, norm: layer}",
+            "model.norm: expected none with encoder: resnet, which has normalisation of its own, "
+            "got layer; leave it out, or choose encoder: mlp",
+        ),
+        (
+            "{encoder: [mlp, vit], norm: [none, batch]}",
+            "model.norm: expected none with encoder: vit, which has normalisation of its own, got "
+            "batch; leave it out, or choose encoder: mlp",
+        ),
+        (
+            "{encoder: vit, weights: google/vit-base-patch16-224}",
+            "model.weights: expected the absolute path of a folder on this machine, got "
+            "'google/vit-base-patch16-224'; nothing is downloaded: get a model with "
+            "'hf download NAME --local-dir FOLDER' and give FOLDER",
+        ),
+        (
+            "{encoder: mlp, weights: /tmp}",
+            "model.weights: only resnet and vit are loaded from a folder; leave it out for mlp",
+        ),
+        (
+            "{encoder: mlp, hidden: []}",
+            "model.hidden: expected a list of at least 1, got an empty ",
+        ),
+        (
+            "{encoder: resnt}",
+            "model.encoder: expected one of mlp, resnet, vit; got 'resnt'; did you mean resnet?",
+        ),
+    ],
+)
+def test_what_makes_no_model_is_one_line(model: str, message: str) -> None:
+    complaint = complaint_of(sample_with(MODEL, model))
+    assert complaint.startswith(f"s.yaml:4: {message}")
+    assert "\n" not in complaint
+
+
+def test_sizes_follow_the_encoder_where_the_file_gives_none() -> None:
+    study = parse(sample_with(MODEL, "{encoder: [mlp, resnet, vit]}"))
+    sizes = {}
+    for point in study.slices():
+        model = study.settings_at(point.replace("lr", 1.0)).model
+        sizes[model.encoder] = model.hidden
+    assert sizes == {"mlp": (128, 128), "resnet": (16, 32, 64), "vit": (64, 64)}

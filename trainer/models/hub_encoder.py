@@ -1,0 +1,210 @@
+"""ResNet and ViT of Hugging Face transformers, with random weights or from a local folder.
+
+The only module that imports transformers, and only when such an encoder is built. Nothing is
+downloaded and nothing is unpickled: a folder must hold ``config.json`` and safetensors.
+
+Shape legend: N = images, C = channels, H = height, W = width, F = features.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any, assert_never
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from trainer.errors import ModelSettingsError
+from trainer.models.mlp import lay_out_head
+from trainer.models.module_model import ModuleModel
+from trainer.models.sizes import SMALL_IMAGE, ViTSizes
+from trainer.settings import ModelSettings
+
+ImageShape = tuple[int, int, int]
+Network = Any
+"""A transformers.PreTrainedModel; transformers' own annotations do not hold under mypy strict."""
+
+_BLOCKS_PER_STAGE = 2
+
+
+class PooledResNet(nn.Module):
+    """A ResNet without classifier: images [N, C, H, W] to the mean of the last map, [N, F]."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+        self.width: int = network.config.hidden_sizes[-1]
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        """Return pooled features; grey images fill all channels the network has."""
+        images_NCHW = _with_channels(images_NCHW, self.network.config.num_channels)
+        pooled_NF11: Tensor = self.network(images_NCHW).pooler_output
+        return pooled_NF11.flatten(1)
+
+
+class PooledViT(nn.Module):
+    """A vision transformer without classifier: images [N, C, H, W] to the class token, [N, F]."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+        self.width: int = network.config.hidden_size
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        """Return the class token; images are resized to the size the network was made for."""
+        config = self.network.config
+        images_NCHW = _with_channels(images_NCHW, config.num_channels)
+        if images_NCHW.shape[-2:] != (config.image_size, config.image_size):
+            size = (config.image_size, config.image_size)
+            images_NCHW = interpolate(images_NCHW, size, mode="bilinear", antialias=True)
+        tokens_NTF: Tensor = self.network(images_NCHW).last_hidden_state
+        return tokens_NTF[:, 0]
+
+
+def build_hub_model(settings: ModelSettings, image_shape: ImageShape) -> ModuleModel:
+    """Return a ResNet or ViT with a projection head.
+
+    Call :func:`trainer.models.sizes.check_model` first.
+
+    Raises:
+        ModelSettingsError: If the weights in the folder are not those of the encoder.
+    """
+
+    def draw_encoder() -> PooledResNet | PooledViT:
+        return _build_encoder(settings, image_shape)
+
+    with torch.random.fork_rng(devices=[]):
+        template = draw_encoder()
+    head = lay_out_head(settings, template.width)
+    return ModuleModel(draw_encoder, template, image_shape, head)
+
+
+def _build_encoder(settings: ModelSettings, image_shape: ImageShape) -> PooledResNet | PooledViT:
+    match settings.encoder:
+        case "resnet":
+            encoder = PooledResNet(_build_resnet(settings, image_shape))
+            _drop_counters(encoder)
+            return encoder
+        case "vit":
+            return PooledViT(_build_vit(settings, image_shape))
+        case "mlp":
+            raise AssertionError("an MLP is stacked, not a module")
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _build_resnet(settings: ModelSettings, image_shape: ImageShape) -> Network:
+    library = _transformers()
+    if settings.weights is not None:
+        return _load(library.ResNetModel, library.ResNetConfig, settings.weights)
+    config = library.ResNetConfig(
+        num_channels=image_shape[0],
+        embedding_size=settings.hidden[0],
+        hidden_sizes=list(settings.hidden),
+        depths=[_BLOCKS_PER_STAGE] * len(settings.hidden),
+        layer_type="basic",
+    )
+    network = library.ResNetModel._from_config(config, dtype=torch.float64)
+    if max(image_shape[1:]) <= SMALL_IMAGE:
+        _use_small_stem(network, image_shape[0], settings.hidden[0])
+    return network
+
+
+def _use_small_stem(network: Network, channels: int, width: int) -> None:
+    """Put a 3 x 3 convolution of stride 1 in the place of the 7 x 7 of stride 2 and the pooling.
+
+    They would leave 2 x 2 pixels of an 8 x 8 image (small images: He et al., section 4.2).
+    """
+    stem = network.embedder
+    convolution = nn.Conv2d(channels, width, 3, padding=1, bias=False, dtype=torch.float64)
+    nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
+    stem.embedder.convolution = convolution
+    stem.pooler = nn.Identity()
+
+
+def _build_vit(settings: ModelSettings, image_shape: ImageShape) -> Network:
+    library = _transformers()
+    if settings.weights is not None:
+        return _load(library.ViTModel, library.ViTConfig, settings.weights, add_pooling_layer=False)
+    sizes = ViTSizes.of(settings.hidden, image_shape)
+    config = library.ViTConfig(
+        num_channels=image_shape[0],
+        image_size=image_shape[1],
+        patch_size=sizes.patch,
+        hidden_size=sizes.width,
+        num_hidden_layers=len(settings.hidden),
+        num_attention_heads=sizes.heads,
+        intermediate_size=4 * sizes.width,
+    )
+    return library.ViTModel._from_config(config, dtype=torch.float64, add_pooling_layer=False)
+
+
+def _load(
+    network: Any,
+    config: Any,
+    folder: str,
+    **options: object,
+) -> Network:
+    """Load a network from a folder, float64, or raise ModelSettingsError."""
+    path = Path(folder)
+    # Dropout would draw from the global generator; contrastive encoders have none.
+    settings = config.from_pretrained(
+        path, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
+    )
+    try:
+        with _quietly():
+            loaded, report = network.from_pretrained(
+                path,
+                config=settings,
+                dtype=torch.float64,
+                local_files_only=True,
+                use_safetensors=True,
+                output_loading_info=True,
+                **options,
+            )
+    except Exception as error:  # safetensors has errors of its own, transformers raises any
+        raise ModelSettingsError(
+            "weights", f"the safetensors in {path} cannot be loaded: {error}"
+        ) from error
+    lacking = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
+    if lacking:
+        raise ModelSettingsError(
+            "weights",
+            f"expected the weights of a whole {network.__name__} in {path}, got none that fit for "
+            f"{len(lacking)} of its tensors ({', '.join(lacking[:3])}, ...); save it again with "
+            "save_pretrained",
+        )
+    return loaded
+
+
+def _transformers() -> Any:
+    """Import the library only where it is needed: that takes 6 seconds."""
+    return import_module("transformers")
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep transformers' progress bar and its report of unused tensors off the terminal."""
+    logging = _transformers().utils.logging
+    verbosity, had_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if had_bar:
+            logging.enable_progress_bar()
+
+
+def _with_channels(images_NCHW: Tensor, channels: int) -> Tensor:
+    return images_NCHW.expand(-1, channels, -1, -1)
+
+
+def _drop_counters(module: nn.Module) -> None:
+    """Drop batch norm's batch counters, integers that only a momentum of None would read."""
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.num_batches_tracked = None
