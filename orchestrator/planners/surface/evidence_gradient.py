@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
+from scipy.special import ndtr
 
 from orchestrator.planners.surface.kernel import Places, count_equal
 from orchestrator.planners.surface.link import SIDES, Scores
@@ -50,11 +51,42 @@ class Used:
     replicate_n: Ints
 
 
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """Trials whose scores lie beyond the bins: they bound how far the bins can reach.
+
+    Attributes:
+        is_collapsed_n: Which side they are on.
+        away_n: Distance from the threshold that all other trials believe in, unsigned: how far
+            the trial lies on the side that its label says.
+        spread_n: Standard deviation of that, decades.
+        widths_K: Widths of the bins.
+        lapse: Probability of a lapse.
+    """
+
+    is_collapsed_n: NDArray[np.bool_]
+    away_n: Floats
+    spread_n: Floats
+    widths_K: Floats
+    lapse: float
+
+    def loss(self, log_slopes_K: Floats) -> tuple[float, Floats]:
+        """Return the negative log probability and its gradient (K,)."""
+        reach_K = self.widths_K * np.exp(log_slopes_K)
+        is_mine_nK = self.is_collapsed_n[:, None] == (SIDES == 1)
+        t_n = (self.away_n - is_mine_nK @ reach_K) / self.spread_n
+        total_n = self.lapse / 2 + (1 - self.lapse) * ndtr(t_n)
+        density_n = (1 - self.lapse) * np.exp(-0.5 * t_n**2) / np.sqrt(2 * np.pi)
+        pushed_n = density_n / (total_n * self.spread_n)
+        return -float(np.log(total_n).sum()), (pushed_n @ is_mine_nK) * reach_K
+
+
 class Objective:
     """Negative log posterior of the parameters."""
 
-    def __init__(self, used: Used, layout: Layout) -> None:
+    def __init__(self, used: Used, beyond: Beyond, layout: Layout) -> None:
         self._used = used
+        self._beyond = beyond
         self._layout = layout
         same_replicate = used.replicate_n[:, None] == used.replicate_n[None]
         self._same_replicate = same_replicate.astype(np.float64)
@@ -89,6 +121,9 @@ class Objective:
         gradient[layout.SEED] = 2 * seed * float((pull * self._same_threshold).sum())
         gradient[layout.REPLICATE] = 2 * replicate * float((pull * self._same_replicate).sum())
         self._add_link(gradient, np.diag(pull), alpha, vector)
+        loss, pushed_K = self._beyond.loss(link.log_slopes_K)
+        value += loss
+        gradient[layout.SLOPES] += pushed_K
         mean, precision = layout.prior
         away = vector - mean
         return value + 0.5 * float(away @ precision @ away), gradient + precision @ away

@@ -15,11 +15,16 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from orchestrator.planners.surface.belief import Basis, Belief
-from orchestrator.planners.surface.evidence_gradient import Objective, Used
+from orchestrator.planners.surface.evidence_gradient import Beyond, Objective, Used
 from orchestrator.planners.surface.kernel import Places
 from orchestrator.planners.surface.link import Scores
 from orchestrator.planners.surface.parameters import Layout
-from orchestrator.planners.surface.readings import Away, Readings
+from orchestrator.planners.surface.readings import (
+    JITTER_DECADES,
+    MARGIN_DOUBT,
+    Away,
+    Readings,
+)
 from orchestrator.planners.surface.sites import Sites, propagate
 
 Floats = NDArray[np.float64]
@@ -30,6 +35,7 @@ ITERATIONS = (40, 15, 8)
 MAX_USED = 160
 VAGUE_VARIANCE = 4.0  # square decades: a side site wider than this says nothing
 LEAST_FIT = 0.5
+LEAST_LAPSE, MOST_LAPSE = 0.01, 0.25
 LAPSE_PRIOR = (0.8, 60.0)  # lapses among trials, before any is seen
 REPLICATES_TOLD_APART = 8
 
@@ -85,8 +91,9 @@ def fit_surface(trials: Trials, low: float, high: float) -> Fit:
     lapse = LAPSE_PRIOR[0] / LAPSE_PRIOR[1]
     belief, sites = problem.infer(vector, lapse, None)
     for iterations in ITERATIONS[: ROUNDS if len(trials) else 0]:
-        vector = problem.improve(vector, sites, iterations)
-        lapse = (LAPSE_PRIOR[0] + float((1 - sites.fit_n).sum())) / (LAPSE_PRIOR[1] + len(trials))
+        vector = problem.improve(vector, sites, lapse, iterations)
+        lapses = LAPSE_PRIOR[0] + float((1 - sites.fit_n).sum())
+        lapse = min(lapses / (LAPSE_PRIOR[1] + len(trials)), MOST_LAPSE)
         belief, sites = problem.infer(vector, lapse, sites)
     return Fit(belief, vector, layout, scores, sites, lapse)
 
@@ -134,12 +141,12 @@ class _Problem:
             return Away.of(self._scores.distances(slopes), self._scores, slopes)
         return Away.of(self._trials.x_n - self._mean - sites.mean_n, self._scores, slopes)
 
-    def improve(self, vector: Floats, sites: Sites, iterations: int) -> Floats:
+    def improve(self, vector: Floats, sites: Sites, lapse: float, iterations: int) -> Floats:
         """Return parameters that explain the sites better."""
         used = self.use(vector, sites)
         if len(used.x_n) == 0:
             return vector
-        objective = Objective(used, self._layout)
+        objective = Objective(used, self.beyond(vector, sites, lapse), self._layout)
         found = minimize(
             objective,
             vector,
@@ -149,6 +156,21 @@ class _Problem:
             options={"maxiter": iterations},
         )
         return np.asarray(found.x, dtype=np.float64)
+
+    def beyond(self, vector: Floats, sites: Sites, lapse: float) -> Beyond:
+        """Return the trials that bound how far a score says anything."""
+        index = np.flatnonzero(self._scores.is_beyond())
+        collapsed = self._scores.is_collapsed_n[index]
+        reach = self._scores.margins(self._layout.link(vector).log_slopes_K)
+        above = (self._trials.x_n - self._mean - sites.cavity_mean_n)[index]
+        doubt = MARGIN_DOUBT * np.where(collapsed, reach[1], reach[0])
+        return Beyond(
+            is_collapsed_n=collapsed,
+            away_n=np.where(collapsed, above, -above),
+            spread_n=np.sqrt(sites.cavity_variance_n[index] + doubt**2 + JITTER_DECADES**2),
+            widths_K=self._scores.bin_widths(),
+            lapse=max(lapse, LEAST_LAPSE),
+        )
 
     def _replicate_features(self, noise: float) -> Floats:
         replicates_T = self._trials.replicate_n[self._first_T]

@@ -41,24 +41,25 @@ class Sites:
         shift_n: Precision times mean.
         fit_n: Probability that the trial is no lapse.
         mean_n: Posterior mean of the threshold that each trial met.
+        cavity_mean_n: The same without the trial itself.
+        cavity_variance_n: And its variance, square decades.
     """
 
     precision_n: Floats
     shift_n: Floats
     fit_n: Floats
     mean_n: Floats
+    cavity_mean_n: Floats
+    cavity_variance_n: Floats
 
     @classmethod
     def start(cls, readings: Readings) -> "Sites":
         """Return near readings as they are, others as nothing yet."""
         near = readings.is_near_n
         precision = np.where(near, 1 / readings.width_n**2, LEAST_PRECISION)
-        return cls(
-            precision,
-            precision * readings.centre_n * near,
-            np.ones(len(precision)),
-            readings.centre_n,
-        )
+        shift = precision * readings.centre_n * near
+        ones = np.ones(len(near))
+        return cls(precision, shift, ones, readings.centre_n, readings.centre_n, ones)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,8 @@ def _match(
         sites.shift_n + DAMPING * (shift - sites.shift_n),
         fit,
         mean_n,
+        m,
+        v,
     )
 
 
