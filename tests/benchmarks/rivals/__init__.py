@@ -1,0 +1,1 @@
+"""Who competes in the boundary benchmark, and the ground they compete on."""
