@@ -5,8 +5,10 @@ A leaf module: it imports nothing, so that the mathematics below may raise from 
 TrainerError
 ├── BatchTooLargeError          the train split has fewer images than one batch
 ├── ModelSettingsError          a model cannot be built as asked
+├── MicroBatchError             micro-batches of a model with batch norm
 ├── StackStateError             a saved state belongs to other members or another model
-├── CheckpointError         a checkpoint is torn, foreign or of another version
+├── CheckpointError             a checkpoint is torn, foreign or of another version
+├── FeatureCacheError           features of a frozen encoder cannot be stored
 ├── LaneError                   a worker group died under its work
 └── ObjectiveError              an objective cannot be built or evaluated as asked
     ├── MixedStructureError     members of one stack differ in more than scalars
@@ -21,6 +23,10 @@ class TrainerError(Exception):
 
 class BatchTooLargeError(TrainerError):
     """The train split has fewer images than one batch asks for."""
+
+
+class MicroBatchError(TrainerError):
+    """Micro-batches were asked of a model with batch norm, whose statistics are the batch's."""
 
 
 class StackStateError(TrainerError):
@@ -47,6 +53,10 @@ class ModelSettingsError(TrainerError):
     def __str__(self) -> str:
         """Return both in one line."""
         return f"model.{self.field}: {self.reason}"
+
+
+class FeatureCacheError(TrainerError):
+    """Features of a frozen encoder cannot be stored."""
 
 
 class LaneError(TrainerError):

@@ -8,8 +8,6 @@ pixels, D = embedding.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -17,48 +15,17 @@ from torch import Tensor
 from trainer.cohort import Cohort, Member
 from trainer.data.batches import draw_label_mask
 from trainer.data.image_data import ImageData
-from trainer.errors import StackStateError
+from trainer.errors import MicroBatchError
+from trainer.flat_state import prefixed, take_like, under
+from trainer.gradients import Batch, Gradients, Part, Route, cut_parts, differentiate
+from trainer.groups import build_groups, select_groups
 from trainer.models.build import build_model
 from trainer.models.protocol import Model, Tensors
-from trainer.objective import (
-    Objective,
-    ObjectiveBatch,
-    ObjectiveContext,
-    build_objective,
-    structure,
-)
+from trainer.norms import clip_scales, scale_members
+from trainer.objective import structure
 from trainer.objective_settings import ObjectiveSettings
-from trainer.objectives.held import held_tensors, replace_held
 from trainer.optimizers.build import build_optimizer
 from trainer.optimizers.protocol import Optimizer
-
-
-@dataclass(slots=True)
-class Group:
-    """Neighbouring members whose objective is one stacked call.
-
-    ``optimizer`` steps the objective's own parameters, by the members' rates and schedules.
-    """
-
-    objective: Objective
-    parameters: Tensors
-    optimizer: Optimizer
-    size: int
-
-    def state(self) -> Tensors:
-        """Return the objective's parameters, its optimiser's state and the tensors it holds."""
-        return (
-            _prefixed("parameters", self.parameters)
-            | _prefixed("optimizer", self.optimizer.state())
-            | _prefixed("held", held_tensors(self.objective))
-        )
-
-    def load_state(self, state: Tensors) -> None:
-        """Go on from what :meth:`state` returned."""
-        self.parameters = _like(self.parameters, state, "parameters")
-        self.optimizer.load_state(_under("optimizer", state))
-        held = _like(held_tensors(self.objective), state, "held")
-        self.objective = replace_held(self.objective, held)
 
 
 def pack_order(member: Member) -> tuple[str, str, int, str]:
@@ -81,39 +48,46 @@ class Stack:
         self.parameters = {name: p.to(device, dtype) for name, p in drawn.items()}
         running = self._model.init_running(len(seeds))
         self._running = {name: r.to(device, dtype) for name, r in running.items()}
-        self._groups = _build_groups(self.members, cohort, data.class_count, device, dtype)
+        self._groups = build_groups(self.members, cohort, data.class_count, device, dtype)
         self._labels_N = data.train_labels_N
         self._masks_MN = _label_masks(self.members, data)
         self._optimizer: Optimizer = build_optimizer(cohort.train, self.members, device, dtype)
+        self._route = Route.of(cohort.train)
+        self._clip_norm = cohort.train.clip_norm
+        self._parts = cut_parts(self._model, self._groups)
+        self._check_micro_batches()
 
     def step(self, views_MVBF: Tensor, indices_MB: Tensor) -> Tensor:
         """Take one optimiser step for every member and return the losses before it, (M,).
 
         A member with a non-finite loss steps into NaN and stays there; the caller removes it.
         """
-        owned = [(self._optimizer, self.parameters)]
-        owned += [(group.optimizer, group.parameters) for group in self._groups]
-        leaves = [tensor for _, parameters in owned for tensor in parameters.values()]
-        for leaf in leaves:
-            leaf.requires_grad_(True)
-        losses_M = self._losses(views_MVBF, indices_MB)
-        # The sum's gradient is each member's own gradient: members share no parameter.
-        gradients = iter(torch.autograd.grad(losses_M.sum(), leaves, materialize_grads=True))
-        for leaf in leaves:
-            leaf.requires_grad_(False)
+        batch = Batch(views_MVBF, self._labels_N[indices_MB], self._masks_MN.gather(1, indices_MB))
+        gradients = differentiate(
+            self._parts, self.parameters, self._running, self._groups, batch, self._route
+        )
         with torch.no_grad():
-            for optimizer, parameters in owned:
-                optimizer.step(parameters, {name: next(gradients) for name in parameters})
-        return losses_M.detach()
+            if self._clip_norm is not None:
+                gradients = self._clip(gradients, self._clip_norm)
+            self._optimizer.step(self.parameters, gradients.model)
+            for group, own in zip(self._groups, gradients.groups, strict=True):
+                group.optimizer.step(group.parameters, own)
+        return gradients.losses_M
 
     @torch.no_grad()
     def embed(self, images_NF: Tensor) -> tuple[Tensor, Tensor]:
-        """Return features (M, N, F) and raw projections (M, N, D) in evaluation mode."""
-        inputs_MNF = images_NF.expand(len(self.members), -1, -1)
-        features = self._model.encode(self.parameters, self._running, inputs_MNF, training=False)
-        return features, self._model.project(
-            self.parameters, self._running, features, training=False
+        """Return features (M, N, F) and raw projections (M, N, D) in evaluation mode.
+
+        Never in bfloat16: round-off fills the tail of a spectrum and hides its collapse. Images
+        are embedded as many at a time as in training where micro-batches bound that.
+        """
+        blocks = torch.split(images_NF, self._route.micro_rows or len(images_NF))
+        embedded = [[self._embed_part(part, block) for block in blocks] for part in self._parts]
+        features, projections = (
+            torch.cat([torch.cat([pair[i] for pair in row], dim=1) for row in embedded])
+            for i in range(2)
         )
+        return features, projections
 
     def keep(self, positions: Sequence[int]) -> None:
         """Drop every member that is not at one of ``positions`` (ascending): compaction."""
@@ -124,7 +98,8 @@ class Stack:
         self._masks_MN = self._masks_MN[rows]
         self._model = self._model.select(positions)
         self._optimizer.select(rows)
-        self._groups = _select_groups(self._groups, positions)
+        self._groups = select_groups(self._groups, positions)
+        self._parts = cut_parts(self._model, self._groups)
 
     def state(self) -> Tensors:
         """Return all that training depends on and that a new stack would not draw, by flat names.
@@ -134,10 +109,10 @@ class Stack:
         the cohort. Tensors are copies on the stack's device; all but step counts have a row per
         member, in the order of ``members``.
         """
-        state = _prefixed("parameters", self.parameters) | _prefixed("running", self._running)
-        state |= _prefixed("optimizer", self._optimizer.state())
+        state = prefixed("parameters", self.parameters) | prefixed("running", self._running)
+        state |= prefixed("optimizer", self._optimizer.state())
         for number, group in enumerate(self._groups):
-            state |= _prefixed(f"objectives/{number}", group.state())
+            state |= prefixed(f"objectives/{number}", group.state())
         return {name: tensor.contiguous().clone() for name, tensor in state.items()}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
@@ -147,68 +122,44 @@ class Stack:
             StackStateError: If the state is not one of these members, this model and optimiser.
         """
         state = {name: tensor.to(self._device) for name, tensor in state.items()}
-        self.parameters = _like(self.parameters, state, "parameters")
-        self._running = _like(self._running, state, "running")
-        self._optimizer.load_state(_under("optimizer", state))
+        self.parameters = take_like(self.parameters, state, "parameters")
+        self._running = take_like(self._running, state, "running")
+        self._optimizer.load_state(under("optimizer", state))
         for number, group in enumerate(self._groups):
-            group.load_state(_under(f"objectives/{number}", state))
+            group.load_state(under(f"objectives/{number}", state))
+        self._parts = cut_parts(self._model, self._groups)
 
-    def _losses(self, views_MVBF: Tensor, indices_MB: Tensor) -> Tensor:
-        features = self._model.encode(
-            self.parameters, self._running, views_MVBF.flatten(1, 2), training=True
-        )
-        projections_MND = self._model.project(
-            self.parameters, self._running, features, training=True
-        )
-        x_MBD, y_MBD = projections_MND.chunk(2, dim=1)
-        labels_MB = self._labels_N[indices_MB]
-        labelled_MB = self._masks_MN.gather(1, indices_MB)
-        losses, start = [], 0
-        for group in self._groups:
-            rows = slice(start, start + group.size)
-            batch = ObjectiveBatch(x_MBD[rows], y_MBD[rows], labels_MB[rows], labelled_MB[rows])
-            losses.append(group.objective(group.parameters, batch))
-            start += group.size
-        return torch.cat(losses)
-
-
-def _build_groups(
-    members: Sequence[Member],
-    cohort: Cohort,
-    class_count: int,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> list[Group]:
-    groups = []
-    for _, neighbours in groupby(members, key=lambda member: structure(member.objective)):
-        group = list(neighbours)
-        context = ObjectiveContext(
-            batch_size=cohort.train.batch_size,
-            embed_dim=cohort.model.embed_dim,
-            class_count=class_count,
-            seeds=tuple(member.seed for member in group),
-            device=device,
-            dtype=dtype,
-        )
-        objective = build_objective([member.objective for member in group], context)
-        optimizer = build_optimizer(cohort.train, group, device, dtype)
-        groups.append(Group(objective, objective.init_parameters(), optimizer, len(group)))
-    return groups
-
-
-def _select_groups(groups: Sequence[Group], positions: Sequence[int]) -> list[Group]:
-    selected, start = [], 0
-    for group in groups:
-        kept = [p - start for p in positions if start <= p < start + group.size]
-        start += group.size
-        if kept:
-            rows = torch.tensor(kept)
-            group.optimizer.select(rows)
-            parameters = {name: p[rows] for name, p in group.parameters.items()}
-            selected.append(
-                Group(group.objective.select(kept), parameters, group.optimizer, len(kept))
+    def _check_micro_batches(self) -> None:
+        if self._route.micro_rows is not None and self._running:
+            raise MicroBatchError(
+                "train.micro_batch_size cannot be smaller than train.batch_size with batch norm, "
+                "whose statistics are those of the whole batch: choose norm: layer or none, or "
+                "leave it out"
             )
-    return selected
+
+    def _embed_part(self, part: Part, images_NF: Tensor) -> tuple[Tensor, Tensor]:
+        inputs_MNF = images_NF.expand(part.rows.stop - part.rows.start, -1, -1)
+        parameters = {name: p[part.rows] for name, p in self.parameters.items()}
+        running = {name: r[part.rows] for name, r in self._running.items()}
+        features = part.model.encode(parameters, running, inputs_MNF, training=False)
+        return features, part.model.project(parameters, running, features, training=False)
+
+    def _clip(self, gradients: Gradients, most: float) -> Gradients:
+        """Bound each member's gradient by the model's and its objective's parameters together."""
+        scales, start = [], 0
+        for group, own in zip(self._groups, gradients.groups, strict=True):
+            rows = slice(start, start + group.size)
+            start += group.size
+            of_model = [gradient[rows] for gradient in gradients.model.values()]
+            scales.append(clip_scales([*of_model, *own.values()], most))
+        return Gradients(
+            gradients.losses_M,
+            scale_members(gradients.model, torch.cat(scales)),
+            [
+                scale_members(own, scale)
+                for own, scale in zip(gradients.groups, scales, strict=True)
+            ],
+        )
 
 
 def _label_masks(members: Sequence[Member], data: ImageData) -> Tensor:
@@ -220,29 +171,3 @@ def _label_masks(members: Sequence[Member], data: ImageData) -> Tensor:
 def _label_fraction(objective: ObjectiveSettings) -> float:
     """Return the share of labels an objective may use; 1 for kinds without such a setting."""
     return float(getattr(objective, "label_fraction", 1.0))
-
-
-def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
-    return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
-
-
-def _under(prefix: str, state: Mapping[str, Tensor]) -> Tensors:
-    start = f"{prefix}/"
-    return {n.removeprefix(start): t for n, t in state.items() if n.startswith(start)}
-
-
-def _like(expected: Mapping[str, Tensor], state: Mapping[str, Tensor], prefix: str) -> Tensors:
-    """Return copies of the tensors under a prefix, which must be like those expected."""
-    loaded = _under(prefix, state)
-    if (wanted := _signatures(expected)) != (got := _signatures(loaded)):
-        different = sorted(set(wanted.items()) ^ set(got.items()), key=str)
-        raise StackStateError(
-            f"the saved {prefix} belong to another cohort: expected and got differ in "
-            f"{', '.join(f'{name} {shape}' for name, (shape, _) in different)}; delete the "
-            "checkpoint to start anew, or resume the cohort that wrote it"
-        )
-    return {name: loaded[name].clone() for name in expected}
-
-
-def _signatures(tensors: Mapping[str, Tensor]) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
-    return {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}

@@ -11,6 +11,7 @@ Shape legend: M = members, N = samples (both views stacked), F, G = features.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby, pairwise
 from typing import assert_never
 
@@ -18,8 +19,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import layer_norm, pad
 
+from trainer.losses.pairs import promote_half
 from trainer.losses.rows import COLUMN_MULTIPLE, pad_columns
 from trainer.models.batch_norm import NORM_EPS, normalise_batch, normalise_by
+from trainer.models.blocks import run_block
 from trainer.models.protocol import Tensors
 from trainer.settings import Norm
 
@@ -104,10 +107,16 @@ class StackedLayers:
     ) -> Tensor:
         """Return the last layer's output, (M, N, G). Training updates ``running`` in place."""
         for layer in self.layers:
-            name = layer.name
-            x_MNF = linear(x_MNF, parameters[f"{name}.weight"], parameters[f"{name}.bias"])
-            if layer.is_hidden:
-                x_MNF = self._normalise(name, parameters, running, x_MNF, training).relu()
+            x_MNF = run_block(partial(self._run, layer, parameters, training), running, x_MNF)
+        return x_MNF
+
+    def _run(
+        self, layer: Layer, parameters: Tensors, training: bool, running: Tensors, x_MNF: Tensor
+    ) -> Tensor:
+        name = layer.name
+        x_MNF = linear(x_MNF, parameters[f"{name}.weight"], parameters[f"{name}.bias"])
+        if layer.is_hidden:
+            x_MNF = self._normalise(name, parameters, running, x_MNF, training).relu()
         return x_MNF
 
     def _normalise(
@@ -119,7 +128,9 @@ class StackedLayers:
                 parts.append(x_MNF[rows])
                 continue
             own = {part: r[rows] for part, r in running.items() if part.startswith(f"{name}.")}
-            scaled = _scale(norm, name, own, x_MNF[rows], training)
+            # A no-op but under autocast, where the product is bfloat16: norms are of float32.
+            rows_MNF = promote_half(x_MNF[rows])
+            scaled = _scale(norm, name, own, rows_MNF, training)
             gain, shift = parameters[f"{name}.gain"][rows], parameters[f"{name}.shift"][rows]
             parts.append(torch.addcmul(shift, scaled, gain))
         return parts[0] if len(parts) == 1 else torch.cat(parts)

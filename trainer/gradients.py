@@ -1,0 +1,250 @@
+"""Losses and gradients of a stack, by the route that the settings and the model ask for.
+
+Three independent choices: all members in one call of the model or a few at a time; the whole
+batch at once or in micro-batches; float32 or bfloat16 inside encoder and head. None of them
+changes what is computed, only the memory it takes, the speed, and for bfloat16 the rounding.
+
+Shape legend: M = members, V = 2 views, B = batch, N = V B rows, F = flat pixels, D = embedding.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Self
+
+import torch
+from torch import Tensor
+
+from trainer.groups import Group
+from trainer.models.blocks import checkpointed_blocks
+from trainer.models.protocol import Model, Tensors
+from trainer.objective import Objective, ObjectiveBatch
+from trainer.settings import SharedTrainSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How encoder and head are run while they train.
+
+    Attributes:
+        micro_rows: Rows (two per pair) that are embedded at a time; None for all.
+        precision: Of the products in encoder and head; what leaves the head is float32 again.
+            float64 stays float64 whatever it says.
+        is_checkpointed: Whether blocks keep their inputs only.
+    """
+
+    micro_rows: int | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
+    is_checkpointed: bool = False
+
+    @classmethod
+    def of(cls, settings: SharedTrainSettings) -> Self:
+        """Return the route that the settings name; micro-batches are dropped where one is all."""
+        micro = settings.micro_batch_size
+        is_cut = micro is not None and micro < settings.batch_size
+        return cls(
+            micro_rows=2 * micro if micro is not None and is_cut else None,
+            precision=settings.precision,
+            is_checkpointed=settings.checkpoint_activations,
+        )
+
+    def project(
+        self, model: Model, parameters: Tensors, running: Tensors, inputs_MNF: Tensor
+    ) -> Tensor:
+        """Return training projections, shape (M, N, D), in the dtype of the inputs."""
+        with checkpointed_blocks(enabled=self.is_checkpointed), self._autocast(inputs_MNF):
+            features = model.encode(parameters, running, inputs_MNF, training=True)
+            projections_MND = model.project(parameters, running, features, training=True)
+        return projections_MND.to(inputs_MNF.dtype)
+
+    def _autocast(self, inputs_MNF: Tensor) -> AbstractContextManager[object]:
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(inputs_MNF.device.type, dtype=torch.bfloat16)
+
+
+class Piece(NamedTuple):
+    """Neighbouring members of one group: their objective, and their rows in the group."""
+
+    objective: Objective
+    group: int
+    rows: slice
+
+
+class Part(NamedTuple):
+    """Members that go through the model in one call, at ``rows`` of the stack."""
+
+    model: Model
+    rows: slice
+    pieces: tuple[Piece, ...]
+
+
+class Batch(NamedTuple):
+    """What a step trains on, one row per member."""
+
+    views_MVBF: Tensor
+    labels_MB: Tensor
+    labelled_MB: Tensor
+
+
+class Gradients(NamedTuple):
+    """Losses, shape (M,), and their gradients by the model's and each group's parameters."""
+
+    losses_M: Tensor
+    model: Tensors
+    groups: list[Tensors]
+
+
+def cut_parts(model: Model, groups: Sequence[Group]) -> tuple[Part, ...]:
+    """Return the parts of a stack: one, or one after another where the model asks for it."""
+    starts = [sum(group.size for group in groups[:i]) for i in range(len(groups) + 1)]
+    at_once = model.members_at_once
+    if at_once is None:
+        pieces = (Piece(g.objective, i, slice(0, g.size)) for i, g in enumerate(groups))
+        return (Part(model, slice(0, starts[-1]), tuple(pieces)),)
+    return tuple(
+        _part(model, group.objective, number, range(first, min(first + at_once, group.size)), start)
+        for number, (group, start) in enumerate(zip(groups, starts, strict=False))
+        for first in range(0, group.size, at_once)
+    )
+
+
+def _part(model: Model, objective: Objective, group: int, inside: range, start: int) -> Part:
+    piece = Piece(objective.select(inside), group, slice(inside.start, inside.stop))
+    rows = range(start + inside.start, start + inside.stop)
+    return Part(model.select(rows), slice(rows.start, rows.stop), (piece,))
+
+
+def differentiate(
+    parts: Sequence[Part],
+    parameters: Tensors,
+    running: Tensors,
+    groups: Sequence[Group],
+    batch: Batch,
+    route: Route,
+) -> Gradients:
+    """Return every member's loss and its gradients; updates ``running`` in place.
+
+    The sum of the losses is differentiated: members share no parameter, so that gradient is
+    each member's own.
+    """
+    own = [group.parameters for group in groups]
+    if len(parts) == 1:
+        return _differentiate_part(parts[0], parameters, running, own, batch, route)
+    losses_M = batch.views_MVBF.new_empty(len(batch.views_MVBF))
+    total = Gradients(losses_M, _empty_like(parameters), [_empty_like(named) for named in own])
+    for part in parts:
+        rows = part.rows
+        part_batch = Batch(*(tensor[rows] for tensor in batch))
+        found = _differentiate_part(
+            part,
+            _rows(parameters, rows),
+            _rows(running, rows),
+            [_rows(own[piece.group], piece.rows) for piece in part.pieces],
+            part_batch,
+            route,
+        )
+        total.losses_M[rows] = found.losses_M
+        _write(total.model, rows, found.model)
+        for piece, gradients in zip(part.pieces, found.groups, strict=True):
+            _write(total.groups[piece.group], piece.rows, gradients)
+    return total
+
+
+def _differentiate_part(
+    part: Part,
+    parameters: Tensors,
+    running: Tensors,
+    own: Sequence[Tensors],
+    batch: Batch,
+    route: Route,
+) -> Gradients:
+    """Return losses and gradients of one part; all arguments have its rows only."""
+    leaves, own_leaves = _leaves(parameters), [_leaves(named) for named in own]
+    flat_own = [leaf for named in own_leaves for leaf in named.values()]
+    inputs_MNF = batch.views_MVBF.flatten(1, 2)
+    if route.micro_rows is None:
+        projections_MND = route.project(part.model, leaves, running, inputs_MNF)
+        losses_M = _losses(part, own_leaves, projections_MND, batch)
+        gradients = _gradients(losses_M.sum(), [*leaves.values(), *flat_own])
+    else:
+        blocks = torch.split(inputs_MNF, route.micro_rows, dim=1)
+        projections_MND = _embed_blocks(part.model, leaves, running, blocks, route)
+        losses_M = _losses(part, own_leaves, projections_MND, batch)
+        pull_MND, *of_own = _gradients(losses_M.sum(), [projections_MND, *flat_own])
+        pulls = torch.split(pull_MND, route.micro_rows, dim=1)
+        of_model = _pull_back(part.model, leaves, running, zip(blocks, pulls, strict=True), route)
+        gradients = [*of_model, *of_own]
+    rest = iter(gradients)
+    return Gradients(
+        losses_M.detach(),
+        {name: next(rest) for name in leaves},
+        [{name: next(rest) for name in named} for named in own_leaves],
+    )
+
+
+@torch.no_grad()
+def _embed_blocks(
+    model: Model, leaves: Tensors, running: Tensors, blocks: Sequence[Tensor], route: Route
+) -> Tensor:
+    """Return all projections as a leaf, without the activations they were computed from."""
+    projections = [route.project(model, leaves, running, block) for block in blocks]
+    return torch.cat(projections, dim=1).requires_grad_()
+
+
+def _pull_back(
+    model: Model,
+    leaves: Tensors,
+    running: Tensors,
+    pulls: Iterable[tuple[Tensor, Tensor]],
+    route: Route,
+) -> list[Tensor]:
+    """Return the parameters' gradients from those of the projections, block after block.
+
+    A loss that mixes the batch depends on the parameters through the projections alone, so with
+    its gradient by them cached the blocks are independent (GradCache: Gao et al. 2021,
+    arXiv:2101.06983). Only one block's activations are alive at a time.
+    """
+    total: list[Tensor] | None = None
+    for block, pull in pulls:
+        projections = route.project(model, leaves, running, block)
+        found = _gradients(projections, list(leaves.values()), pull)
+        total = found if total is None else [a.add(b) for a, b in zip(total, found, strict=True)]
+    assert total is not None
+    return total
+
+
+def _gradients(
+    output: Tensor, leaves: Sequence[Tensor], pull: Tensor | None = None
+) -> list[Tensor]:
+    return list(torch.autograd.grad(output, leaves, pull, materialize_grads=True))
+
+
+def _losses(part: Part, own: Sequence[Tensors], projections_MND: Tensor, batch: Batch) -> Tensor:
+    x_MBD, y_MBD = projections_MND.chunk(2, dim=1)
+    losses, start = [], 0
+    for piece, parameters in zip(part.pieces, own, strict=True):
+        rows = slice(start, start + piece.rows.stop - piece.rows.start)
+        start = rows.stop
+        pairs = ObjectiveBatch(
+            x_MBD[rows], y_MBD[rows], batch.labels_MB[rows], batch.labelled_MB[rows]
+        )
+        losses.append(piece.objective(parameters, pairs))
+    return torch.cat(losses)
+
+
+def _leaves(tensors: Tensors) -> Tensors:
+    return {name: tensor.detach().requires_grad_() for name, tensor in tensors.items()}
+
+
+def _rows(tensors: Tensors, rows: slice) -> Tensors:
+    return {name: tensor[rows] for name, tensor in tensors.items()}
+
+
+def _empty_like(tensors: Tensors) -> Tensors:
+    return {name: torch.empty_like(tensor) for name, tensor in tensors.items()}
+
+
+def _write(total: Tensors, rows: slice, gradients: Tensors) -> None:
+    for name, gradient in gradients.items():
+        total[name][rows] = gradient
