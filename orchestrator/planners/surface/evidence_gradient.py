@@ -59,26 +59,29 @@ class Beyond:
         is_collapsed_n: Which side they are on.
         away_n: Distance from the threshold that all other trials believe in, unsigned: how far
             the trial lies on the side that its label says.
-        spread_n: Standard deviation of that, decades.
+        variance_n: Variance of that but for the seed noise, square decades.
         widths_K: Widths of the bins.
         lapse: Probability of a lapse.
     """
 
     is_collapsed_n: NDArray[np.bool_]
     away_n: Floats
-    spread_n: Floats
+    variance_n: Floats
     widths_K: Floats
     lapse: float
 
-    def loss(self, log_slopes_K: Floats) -> tuple[float, Floats]:
-        """Return the negative log probability and its gradient (K,)."""
+    def loss(self, log_slopes_K: Floats, seed_variance: float) -> tuple[float, Floats, float]:
+        """Return the negative log probability, its gradient (K,), and that by log seed noise."""
         reach_K = self.widths_K * np.exp(log_slopes_K)
         is_mine_nK = self.is_collapsed_n[:, None] == (SIDES == 1)
-        t_n = (self.away_n - is_mine_nK @ reach_K) / self.spread_n
+        spread_n = np.sqrt(self.variance_n + seed_variance)
+        t_n = (self.away_n - is_mine_nK @ reach_K) / spread_n
         total_n = self.lapse / 2 + (1 - self.lapse) * ndtr(t_n)
         density_n = (1 - self.lapse) * np.exp(-0.5 * t_n**2) / np.sqrt(2 * np.pi)
-        pushed_n = density_n / (total_n * self.spread_n)
-        return -float(np.log(total_n).sum()), (pushed_n @ is_mine_nK) * reach_K
+        pushed_n = density_n / total_n
+        by_reach_K = ((pushed_n / spread_n) @ is_mine_nK) * reach_K
+        by_noise = float((pushed_n * t_n * seed_variance / spread_n**2).sum())
+        return -float(np.log(total_n).sum()), by_reach_K, by_noise
 
 
 class Objective:
@@ -121,9 +124,10 @@ class Objective:
         gradient[layout.SEED] = 2 * seed * float((pull * self._same_threshold).sum())
         gradient[layout.REPLICATE] = 2 * replicate * float((pull * self._same_replicate).sum())
         self._add_link(gradient, np.diag(pull), alpha, vector)
-        loss, pushed_K = self._beyond.loss(link.log_slopes_K)
+        loss, by_reach_K, by_noise = self._beyond.loss(link.log_slopes_K, seed)
         value += loss
-        gradient[layout.SLOPES] += pushed_K
+        gradient[layout.SLOPES] += by_reach_K
+        gradient[layout.SEED] += by_noise
         mean, precision = layout.prior
         away = vector - mean
         return value + 0.5 * float(away @ precision @ away), gradient + precision @ away
