@@ -6,6 +6,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from orchestrator.tracking import Tracker
+
 
 @dataclass
 class RunRows:
@@ -18,6 +20,11 @@ class RunRows:
     params: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     metrics: list[tuple[str, int, float, int]] = field(default_factory=list)
+
+
+def open_tracker(database: Path, ledger_id: str = "any") -> Tracker:
+    """Return a tracker of a database in a folder of its own."""
+    return Tracker(f"sqlite:///{database}", database.parent / "mlartifacts", ledger_id)
 
 
 def read_runs(database: Path) -> dict[str, RunRows]:

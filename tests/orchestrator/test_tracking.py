@@ -1,4 +1,4 @@
-"""Tracker against real SQLite stores: what users see, idempotence, kills, refusals."""
+"""Tracker against real SQLite stores: what users see, idempotence, kills."""
 
 import math
 import shutil
@@ -12,12 +12,10 @@ import pytest
 
 from orchestrator.errors import TrackingError
 from orchestrator.mlflow_overview import StudyStatus
-from orchestrator.mlflow_runs import MlflowRuns, prepare_database
-from orchestrator.mlflow_store import Store
+from orchestrator.mlflow_runs import MlflowRuns
 from orchestrator.record import TrialRecord, TrialState
-from orchestrator.tracking import Tracker
 from tests.orchestrator.killed_sync import PLACES
-from tests.orchestrator.mlflow_database import read_runs
+from tests.orchestrator.mlflow_database import open_tracker, read_runs
 from tests.orchestrator.report.builder import (
     PROVENANCE,
     make_records,
@@ -32,23 +30,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:Deprecatio
 STUDY = make_study()
 RECORDS = make_records(STUDY)[:8]
 PARENT = "parent 0"
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MLflow store without runs: its schema takes 3 s to build, a copy none."""
-    path = tmp_path_factory.mktemp("mlflow") / "empty.db"
-    prepare_database(Store(f"sqlite:///{path}", path.parent / "artifacts"))
-    return path
-
-
-@pytest.fixture
-def database(empty_database: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copy(empty_database, tmp_path / "mlflow.db"))
-
-
-def open_tracker(database: Path, ledger_id: str = "any") -> Tracker:
-    return Tracker(f"sqlite:///{database}", database.parent / "mlartifacts", ledger_id)
 
 
 def with_outcome(record: TrialRecord, change: Callable[[Outcome], Outcome]) -> TrialRecord:
@@ -267,44 +248,3 @@ def test_more_values_than_one_request_takes_arrive_whole(database: Path) -> None
     found = [m for m in read_runs(database)[record.key].metrics if "measure_7" in m[0].split("/")]
     assert len(found) == 50
     assert (found[0][1], found[-1][1]) == (1, 200)
-
-
-def test_a_study_without_trials_has_nothing_to_show(database: Path) -> None:
-    with pytest.raises(TrackingError, match="study demo has no trials yet"):
-        open_tracker(database).sync(STUDY, [], PROVENANCE)
-
-
-def test_a_missing_artifact_is_a_tracking_error_and_the_next_sync_works(
-    database: Path, tmp_path: Path
-) -> None:
-    tracker = open_tracker(database)
-    with pytest.raises(TrackingError, match=r"could not be written.*the ledger has every outcome"):
-        tracker.sync(STUDY, RECORDS[:1], PROVENANCE, [tmp_path / "absent.html"])
-    assert tracker.sync(STUDY, RECORDS[:1], PROVENANCE).unchanged == 1
-
-
-def test_a_file_that_is_no_database_is_a_tracking_error(tmp_path: Path) -> None:
-    path = tmp_path / "mlflow.db"
-    path.write_text("not a database, and longer than the header of one would be " * 20)
-    with pytest.raises(TrackingError, match=r"could not be written .*not a database"):
-        open_tracker(path).sync(STUDY, RECORDS[:1], PROVENANCE)
-
-
-def test_an_unreachable_server_is_a_tracking_error_without_its_password(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    tracker = Tracker("http://someone:secret@127.0.0.1:9", None)  # port 9: discard, closed
-    with pytest.raises(TrackingError, match=r"MLflow at http://\*\*\*@127.0.0.1:9") as caught:
-        tracker.sync(STUDY, RECORDS[:1], PROVENANCE)
-    assert "secret" not in str(caught.value)
-
-
-def test_a_deleted_experiment_is_named_with_the_way_to_restore_it(database: Path) -> None:
-    tracker = open_tracker(database)
-    report = tracker.sync(STUDY, RECORDS[:1], PROVENANCE)
-    from mlflow import MlflowClient  # noqa: PLC0415
-
-    MlflowClient(f"sqlite:///{database}").delete_experiment(report.experiment_id)
-    with pytest.raises(TrackingError, match=r"rankfall/demo was deleted .*experiments restore"):
-        open_tracker(database).sync(STUDY, RECORDS[:1], PROVENANCE)
