@@ -7,6 +7,7 @@ OrchestratorError
 │   └── StudyChangedError       it belongs to a study that asks something else
 ├── ClusterError            Ray cannot be reached, or is too small
 ├── SweepCutError           Ray ended a sweep before its time
+├── SimulationError         a study that maps no boundary cannot be simulated
 ├── ReportError             the report cannot be written
 └── TrackingError           MLflow cannot be written, read or reached
     └── TrackingServerError     MLflow's own server cannot be started
@@ -39,6 +40,10 @@ class ClusterError(OrchestratorError):
 
 class SweepCutError(OrchestratorError):
     """Ray ended a sweep before its time; what was finished is kept."""
+
+
+class SimulationError(OrchestratorError):
+    """A study maps no boundary, so there is nothing to simulate."""
 
 
 class ReportError(OrchestratorError):

@@ -1,4 +1,4 @@
-"""Named worlds: a collapse surface over a study's own axes, drawn by seed.
+"""From the name of a world to a collapse surface over a study's own axes, drawn by seed.
 
 Each asks something else of a planner, and tests, the benchmark and ``rankfall simulate`` share
 them. Whatever the world, the thresholds are laid so that every slice of the study crosses at
@@ -6,7 +6,6 @@ least ``MARGIN_DECADES`` inside its learning-rate range (NONE: nowhere in it).
 """
 
 from dataclasses import replace
-from enum import StrEnum
 from math import log10
 from typing import assert_never
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from orchestrator.planners.relief import Relief
 from orchestrator.planners.simulated import Surface
+from orchestrator.planners.world_kind import WorldKind
 from search_spaces.axis import RangeAxis
 from search_spaces.point import Value
 from search_spaces.study import LR, Study
@@ -22,27 +22,6 @@ MARGIN_DECADES = 0.5
 SEED_NOISE_DECADES = 0.04
 FALL_SOFTNESS, CLIFF_SOFTNESS = 0.27, 0.02
 LAYING_SLICES = 400  # more than these are not looked at when a world is laid
-
-
-class WorldKind(StrEnum):
-    """What a world is for.
-
-    SMOOTH: hills over every axis, seeds 0.04 decade apart: how fast is a planner at its best?
-    NOISY: the same with seeds 0.2 decade apart: does it repeat instead of bisecting one seed?
-    LAPSES: one trial in twenty has a coin's label: does one wrong label send it astray?
-    KINKED: the boundary breaks along one axis: is smoothness believed too much?
-    CLIFF: the score falls within a tenth of a decade and says nothing farther away.
-    REENTRANT: half a decade above the threshold trials are healthy again: is that seen?
-    NONE: nothing collapses in the range: is that said, instead of a number?
-    """
-
-    SMOOTH = "smooth"
-    NOISY = "noisy"
-    LAPSES = "lapses"
-    KINKED = "kinked"
-    CLIFF = "cliff"
-    REENTRANT = "reentrant"
-    NONE = "none"
 
 
 def build_world(

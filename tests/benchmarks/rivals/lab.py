@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from orchestrator.planners.protocol import Finding, Proposal
 from orchestrator.planners.simulated import Surface
-from orchestrator.planners.worlds import WorldKind, build_world
+from orchestrator.planners.world_kind import WorldKind
+from orchestrator.planners.worlds import build_world
 from search_spaces.axis import Axis, ChoiceAxis, RangeAxis
 from search_spaces.point import Point, Value
 from search_spaces.study import Budget, PlannerKind, Question, Study

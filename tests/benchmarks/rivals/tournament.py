@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from multiprocessing import get_context
 
-from orchestrator.planners.worlds import WorldKind
+from orchestrator.planners.world_kind import WorldKind
 from tests.benchmarks.rivals.contest import GRID_BUDGET, Score, Task, compete, summarise
 from tests.benchmarks.rivals.lab import Cell
 from tests.benchmarks.rivals.method import Method

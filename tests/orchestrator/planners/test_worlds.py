@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from orchestrator.planners.protocol import Proposal
 from orchestrator.planners.relief import Relief
 from orchestrator.planners.simulated import Surface
-from orchestrator.planners.worlds import MARGIN_DECADES, WorldKind, build_world
+from orchestrator.planners.world_kind import WorldKind
+from orchestrator.planners.worlds import MARGIN_DECADES, build_world
 from search_spaces.axis import Axis, ChoiceAxis, RangeAxis
 from search_spaces.study import PlannerKind, Question, Study
 from tests.orchestrator.planners.studies import CONDITIONAL_AXES, LR_AXIS, make_study
