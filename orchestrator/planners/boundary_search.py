@@ -11,6 +11,7 @@ function of what it was told and of the pending trials alone.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -28,15 +29,24 @@ from orchestrator.planners.surface.acquire import (
 from orchestrator.planners.surface.fit import Fit, Trials, fit_surface
 from orchestrator.planners.surface.kernel import Places
 from orchestrator.planners.surface.readings import Away, near_variances
+from orchestrator.planners.surface.scouts import (
+    find_probes,
+    is_scout,
+    scout_offset,
+    scout_place,
+)
 from orchestrator.planners.surface.space import BoundarySpace
+from orchestrator.planners.surface.verdicts import BAND_SDS, judge_places
+from orchestrator.planners.threshold import Threshold
 from search_spaces.point import Point
 
 Floats = NDArray[np.float64]
 
-BAND_SDS = 1.959963985
+FIRST_SCOUT = 16  # trials before anything unexpected is looked for
 NEARBY = 0.1  # decades from the threshold at which a reading is valued
 REFERENCES_LOG2 = 7
 CANDIDATES_LOG2 = 8
+FIRST_SCOUT = 16  # trials before anything unexpected is looked for
 NEARBY = 0.1  # decades from the threshold at which a reading is valued
 
 
@@ -62,22 +72,6 @@ class Observation:
     is_collapsed: bool
     is_diverged: bool = False
     steps: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """The boundary at one place; positions are log10 learning rates, ``width`` decades."""
-
-    median: float
-    lo: float
-    hi: float
-    p_above: float
-    p_below: float
-
-    @property
-    def width(self) -> float:
-        """Width of the 95 % band."""
-        return self.hi - self.lo
 
 
 class BoundarySearch:
@@ -123,54 +117,76 @@ class BoundarySearch:
     def ask(self, count: int, pending: Iterable[Setting] = ()) -> list[Setting]:
         """Return the next trials, none of them told, missing or pending."""
         waiting = sorted(pending, key=lambda setting: setting.key)
-        fit = self.fit()
-        mean_C, variance_C = fit.belief.at(self._encoded)
-        references = len(self._references)
-        rehearsal = Rehearsal(fit.belief.covariance(self._encoded), references, self._worth(fit))
-        for setting in waiting:
-            rehearsal.imagine(self._nearest(setting.place))
-        wanted = relevance(
-            mean_C[:references], variance_C[:references], self._space.low, self._space.high
-        )
-        picked = pick_places(rehearsal, count, wanted, np.ones(len(self._candidates)))
         taken = self._told.keys() | self._missing.keys() | {setting.key for setting in waiting}
-        start = len(taken)
-        rates = place_rates(
-            [float(mean_C[i]) for i, _ in picked],
-            [float(np.hypot(np.sqrt(variance_C[i]), fit.seed_noise)) for i, _ in picked],
-            start,
-            self._space.low,
-            self._space.high,
-        )
-        uses: dict[str, int] = {}
-        for setting in [s for s, _ in self._told.values()] + waiting + [*self._missing.values()]:
-            uses[setting.place.key] = uses.get(setting.place.key, 0) + 1
+        uses = Counter(setting.place.key for setting in [*self._known(), *waiting])
         asked: list[Setting] = []
-        for number, ((candidate, _), x) in enumerate(zip(picked, rates, strict=True)):
-            place = self._candidates[candidate]
-            used = uses.get(place.key, 0)
-            uses[place.key] = used + 1
-            replicate = (start + number if used == 0 else used) % self._space.replicates
-            asked.append(self._fresh(Setting(place, x, replicate), taken))
-            taken = taken | {asked[-1].key}
+        for place, x in self._want(count, waiting, len(taken)):
+            used = uses[place.key]
+            turn = len(taken) if used == 0 else used  # new places take turns, old ones go on
+            setting = self._fresh(Setting(place, x, turn % self._space.replicates), taken)
+            uses[place.key] += 1
+            taken = taken | {setting.key}
+            asked.append(setting)
         return asked
 
-    def posterior(self, places: Sequence[Point]) -> list[Estimate]:
-        """Return the boundary at places."""
-        mean, variance = self.fit().belief.at(Places(*self._space.encode(places)))
-        return [self._estimate(float(m), float(v)) for m, v in zip(mean, variance, strict=True)]
+    def _known(self) -> Iterable[Setting]:
+        yield from (setting for setting, _ in self._told.values())
+        yield from self._missing.values()
+
+    def _want(
+        self, count: int, waiting: Sequence[Setting], start: int
+    ) -> list[tuple[Point, float]]:
+        """Return places and log10 learning rates: probes, then scouts and the boundary."""
+        fit = self.fit()
+        low, high = self._space.low, self._space.high
+        mean_C, variance_C = fit.belief.at(self._encoded)
+        probes: list[tuple[Point, float]] = []
+        if len(self._told) >= FIRST_SCOUT:
+            settings = [setting for _, (setting, _) in sorted(self._told.items())]
+            found = find_probes(self._trials(), fit, low, high)
+            probes = [(settings[probe.trial].place, probe.x) for probe in found]
+        waits = Counter(setting.place.key for setting in waiting)
+        probes = [probe for probe in probes if not waits[probe[0].key]][:count]
+        numbers = range(start + len(probes), start + count)
+        scouts = [n for n in numbers if n >= FIRST_SCOUT and is_scout(n)]
+        wanted = probes
+        for number in scouts:
+            i = scout_place(number, len(self._references))
+            x = float(mean_C[i]) + scout_offset(number)
+            wanted.append((self._candidates[i], min(max(x, low), high)))
+        picked = self._pick(fit, count - len(wanted), waiting)
+        spreads = [float(np.hypot(np.sqrt(variance_C[i]), fit.seed_noise)) for i in picked]
+        rates = place_rates([float(mean_C[i]) for i in picked], spreads, start, low, high)
+        return wanted + [(self._candidates[i], x) for i, x in zip(picked, rates, strict=True)]
+
+    def _pick(self, fit: Fit, count: int, waiting: Sequence[Setting]) -> list[int]:
+        """Return the candidates where the boundary's variance falls most."""
+        rehearsal, relevance_R = self._rehearse(fit)
+        for setting in waiting:
+            rehearsal.imagine(self._nearest(setting.place))
+        return pick_places(rehearsal, count, relevance_R)
+
+    def _rehearse(self, fit: Fit) -> tuple[Rehearsal, Floats]:
+        count = len(self._references)
+        mean_C, variance_C = fit.belief.at(self._encoded)
+        relevance_R = relevance(
+            mean_C[:count], variance_C[:count], self._space.low, self._space.high
+        )
+        covariance_CC = fit.belief.covariance(self._encoded)
+        return Rehearsal(covariance_CC, count, self._worth(fit)), relevance_R
+
+    def posterior(self, places: Sequence[Point]) -> list[Threshold]:
+        """Return the boundary at places: posterior, 95 % band, and what may be said of it."""
+        encoded = Places(*self._space.encode(places))
+        return judge_places(encoded, self._trials(), self.fit(), self._space.low, self._space.high)
 
     def expected_width(self, more: int) -> float:
         """Return the mean width of the band over the references after ``more`` trials."""
         fit = self.fit()
-        rehearsal = Rehearsal(
-            fit.belief.covariance(self._encoded), len(self._references), self._worth(fit)
-        )
-        mean, variance = fit.belief.at(self._encoded)
-        n = len(self._references)
-        wanted = relevance(mean[:n], variance[:n], self._space.low, self._space.high)
-        pick_places(rehearsal, more, wanted, np.ones(len(self._candidates)))
-        return float(2 * BAND_SDS * np.sqrt(rehearsal.variances()[:n]).mean())
+        rehearsal, relevance_R = self._rehearse(fit)
+        pick_places(rehearsal, more, relevance_R)
+        variances = rehearsal.variances()[: len(self._references)]
+        return float(2 * BAND_SDS * np.sqrt(fit.doubt * variances).mean())
 
     def fit(self) -> Fit:
         """Return the surface fitted to what was told."""
@@ -220,22 +236,8 @@ class BoundarySearch:
             moved = Setting(setting.place, x, (setting.replicate + step) % self._space.replicates)
         return moved
 
-    def _estimate(self, mean: float, variance: float) -> Estimate:
-        spread = math.sqrt(max(variance, 1e-12))
-        return Estimate(
-            median=mean,
-            lo=mean - BAND_SDS * spread,
-            hi=mean + BAND_SDS * spread,
-            p_above=_phi((mean - self._space.high) / spread),
-            p_below=_phi((self._space.low - mean) / spread),
-        )
-
 
 def _log_ratio(observation: Observation, level: float) -> float:
     if observation.is_diverged or observation.score <= 0:
         return -math.inf
     return math.log(observation.score / level)
-
-
-def _phi(value: float) -> float:
-    return 0.5 * math.erfc(-value / math.sqrt(2))

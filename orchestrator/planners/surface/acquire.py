@@ -78,16 +78,12 @@ class Rehearsal:
         return gain
 
 
-def pick_places(
-    rehearsal: Rehearsal, count: int, relevance_R: Floats, cost_C: Floats
-) -> list[tuple[int, float]]:
-    """Return ``count`` (candidate, sd of g there before it is imagined), best first."""
-    picked: list[tuple[int, float]] = []
+def pick_places(rehearsal: Rehearsal, count: int, relevance_R: Floats) -> list[int]:
+    """Return ``count`` candidates, best first; one may come several times."""
+    picked: list[int] = []
     for _ in range(count):
-        gains = rehearsal.gains(relevance_R) / cost_C
-        best = int(np.argmax(gains))
-        picked.append((best, float(np.sqrt(rehearsal.variances()[best]))))
-        rehearsal.imagine(best)
+        picked.append(int(np.argmax(rehearsal.gains(relevance_R))))
+        rehearsal.imagine(picked[-1])
     return picked
 
 

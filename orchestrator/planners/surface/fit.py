@@ -38,7 +38,7 @@ LEAST_FIT = 0.5
 LEAST_LAPSE, MOST_LAPSE = 0.01, 0.25
 LAPSE_PRIOR = (0.8, 60.0)  # lapses among trials, before any is seen
 REPLICATES_TOLD_APART = 8
-KNOWN_DOUBT, DOUBTED_TRIALS = 1.25, 20.0
+KNOWN_DOUBT, DOUBTED_TRIALS, MOST_DOUBT = 1.25, 20.0, 1.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Fit:
         noises of 0.02 to 0.2 decade, kinks, lapses; tests/orchestrator/planners).
         """
         speaking = float(self.sites.fit_n[1 / self.sites.precision_n < VAGUE_VARIANCE].sum())
-        return KNOWN_DOUBT + DOUBTED_TRIALS / (speaking + 1.0)
+        return KNOWN_DOUBT + min(DOUBTED_TRIALS / (speaking + 1.0), MOST_DOUBT)
 
 
 def fit_surface(trials: Trials, low: float, high: float) -> Fit:
