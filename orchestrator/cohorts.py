@@ -1,7 +1,7 @@
 """Groups proposals into cohorts, and cuts cohorts into packs for the workers.
 
-Members share a cohort when they differ in nothing but learning rate, objective, normalisation
-and replicate.
+Members share a cohort when they differ in nothing but objective, normalisation, replicate,
+learning rate with its schedule, and weight decay.
 How trials are grouped and cut changes the speed, never an outcome (a parity test holds this).
 """
 
@@ -17,7 +17,7 @@ from search_spaces.study import Study
 from trainer.cohort import Cohort, Member
 from trainer.models.layers import widest_norm
 from trainer.seeds import derive_seed
-from trainer.settings import ModelSettings, TrialSettings
+from trainer.settings import ModelSettings, SharedTrainSettings, TrainSettings, TrialSettings
 from trainer.stack import pack_order
 
 _COHORT_MEMBERS = 256
@@ -66,9 +66,15 @@ def _pack(cohort: Cohort, pack_id: str, members: Sequence[Member]) -> Cohort:
 
 
 def _shared(settings: TrialSettings) -> str:
-    return settings.model_dump_json(
-        include={"data", "model", "train", "collapse"}, exclude={"model": {"norm"}}
-    )
+    own = {"train": TrainSettings.model_fields.keys() - SharedTrainSettings.model_fields.keys()}
+    if _has_own_norm(settings):
+        own["model"] = {"norm"}
+    return settings.model_dump_json(include={"data", "model", "train", "collapse"}, exclude=own)
+
+
+def _has_own_norm(settings: TrialSettings) -> bool:
+    """Say whether members may differ in norm: all share the encoder, if it is frozen."""
+    return not settings.model.frozen
 
 
 def _with_norm_of(members: Sequence[Member], model: ModelSettings) -> ModelSettings:
@@ -89,7 +95,7 @@ def _member(study: Study, proposal: Proposal, settings: TrialSettings) -> Member
         schedule=settings.train.schedule,
         objective=settings.objective,
         audited=draw < settings.collapse.audit,
-        norm=settings.model.norm,
+        norm=settings.model.norm if _has_own_norm(settings) else None,
     )
 
 

@@ -36,6 +36,7 @@ def check_rules(
     """Complain where question, planner and axes do not fit together."""
     _check_planner(header, root, complaints)
     _check_optimise(header, root, complaints)
+    _check_utility(header, settings, root, complaints)
     if header.question in (Question.BOUNDARY, Question.GRID):
         _check_slice_count(settings, root, complaints)
     if header.question is Question.BOUNDARY:
@@ -87,6 +88,22 @@ def _check_optimise(header: StudyHeader, root: LocatedMapping, complaints: Compl
             "leave it out or change the question"
         )
         complaints.add(find_origin(root, ("optimise",)), "optimise", message)
+
+
+def _check_utility(
+    header: StudyHeader,
+    settings: Mapping[str, Setting],
+    root: LocatedMapping,
+    complaints: Complaints,
+) -> None:
+    frozen = settings.get("model.frozen")
+    is_frozen = frozen is not None and any(probe.value is True for probe in frozen.probes)
+    if is_frozen and header.collapse.utility == "knn_accuracy":
+        message = (
+            "expected train_loss because of model.frozen: true, got knn_accuracy; it looks at the "
+            "encoder's features, which a frozen encoder never improves"
+        )
+        complaints.add(find_origin(root, ("collapse", "utility")), "collapse.utility", message)
 
 
 def _check_boundary_axis(

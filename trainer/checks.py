@@ -11,10 +11,9 @@ from torch import Tensor
 
 from trainer.collapse.regime import CollapseLevel
 from trainer.collapse.spectrum import Collapse, measure
-from trainer.data.augment import augment
+from trainer.data.augment import evaluation_view
 from trainer.data.image_data import ImageData
 from trainer.probes import knn_accuracy
-from trainer.seeds import generator_for
 from trainer.settings import CollapseSettings, DataSettings
 from trainer.stack import Stack
 
@@ -46,12 +45,14 @@ class Evaluation:
     @classmethod
     def of(cls, data: ImageData, settings: DataSettings, collapse: CollapseSettings) -> Self:
         """Fix the evaluation set by the split's seed: equal for all replicates of a study."""
-        generator = generator_for(settings.split_seed, "evaluation-view")
-        partner_NCHW = augment(data.test_images_NCHW, settings.augment, generator)
+        if data.views is None:
+            partner_NF = evaluation_view(data.test_images_NCHW, settings).flatten(1)
+        else:
+            partner_NF = data.views.partner_NF
         return cls(
             data=data,
             images_NF=data.test_images_NCHW.flatten(1),
-            partner_NF=partner_NCHW.flatten(1),
+            partner_NF=partner_NF,
             level=CollapseLevel(collapse.metric, collapse.below),
         )
 

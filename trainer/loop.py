@@ -19,7 +19,7 @@ from trainer.checks import Evaluation, Reading
 from trainer.cohort import Cohort, Outcome
 from trainer.data.batches import BatchStream
 from trainer.data.image_data import ImageData
-from trainer.data.images import load_images
+from trainer.data.training_data import load_training_data
 from trainer.denormals import flush_denormals
 from trainer.errors import BatchTooLargeError
 from trainer.stack import Stack
@@ -64,9 +64,10 @@ def train_cohort(
 
     Raises:
         BatchTooLargeError: If the train split has fewer images than one batch.
-        TrainerError: See :func:`trainer.objective.build_objective`.
+        TrainerError: See :func:`trainer.objective.build_objective` and
+            :func:`trainer.data.training_data.load_training_data`.
     """
-    data = load_images(cohort.data).to(device, dtype)
+    data = load_training_data(cohort.data, cohort.model, device, dtype)
     _require_one_batch(data, cohort)
     evaluation = Evaluation.of(data, cohort.data, cohort.collapse)
     file = None if checkpoints is None else checkpoints.of(cohort, device, dtype)

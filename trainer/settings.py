@@ -29,12 +29,17 @@ class Frozen(BaseModel):
 
 
 class AugmentSettings(Frozen):
-    """Random view of an image: shift, scale, intensity, noise. Zero switches a part off."""
+    """Random view of an image: shift, scale, intensity, noise. Zero switches a part off.
+
+    ``views``: how many views of each image a frozen encoder encodes, once for all steps; every
+    step draws two of them. Encoders that are trained see fresh views in every step.
+    """
 
     shift_pixels: Annotated[float, Field(ge=0.0, le=8.0)] = 1.0
     scale: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.15
     intensity: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.25
     noise_std: Annotated[float, Field(ge=0.0, le=1.0)] = 0.1
+    views: Annotated[int, Field(ge=2, le=1000)] = 8
 
 
 class DataSettings(Frozen):
@@ -59,7 +64,9 @@ class ModelSettings(Frozen):
     of its stages (two basic blocks each), for vit one width per layer, all equal. ``weights``
     names a local folder in Hugging Face's format instead, whose ``config.json`` says the sizes
     and whose ``model.safetensors`` the initial weights of every replicate; the head's are drawn
-    by seed all the same. ``frozen`` trains the head alone.
+    by seed all the same. ``frozen`` trains the head alone, on features that are computed once; an
+    encoder without ``weights`` is then drawn by the data's split seed, the same for all
+    replicates.
     """
 
     encoder: Literal["mlp", "resnet", "vit"]
@@ -78,6 +85,12 @@ class SharedTrainSettings(Frozen):
     bounds the joint norm of each member's gradients. ``precision: bfloat16`` runs encoder and
     head in bfloat16 while they train; losses, weights and every measure stay in float32.
 
+    ``split`` says what the workers of a lane share out: ``members`` (each trains packs of its own,
+    without communication) or the ``data`` (all train one pack, each on its rows of every batch,
+    equal to one worker but for rounding). Members is faster wherever a pack fits a worker; data
+    is for few large members: when there are fewer packs than workers, or a batch does not fit
+    one device. Batch norm is refused with it.
+
     For batches that don't fit into memory: ``micro_batch_size`` pairs are embedded at a time,
     with the exact gradient of the whole batch, for twice the forward passes; batch norm, whose
     statistics are the batch's, is refused with it. ``checkpoint_activations`` keeps each layer's
@@ -93,6 +106,7 @@ class SharedTrainSettings(Frozen):
     precision: Literal["float32", "bfloat16"] = "float32"
     micro_batch_size: PositiveInt | None = None
     checkpoint_activations: bool = False
+    split: Literal["members", "data"] = "members"
 
 
 class TrainSettings(SharedTrainSettings):

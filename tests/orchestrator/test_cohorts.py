@@ -17,6 +17,7 @@ WIDE = make_tiny(
     "objective.temperature={low: 0.1, high: 1.0, log: true}",
     "model.norm=[none, layer]",
     "train.batch_size=[16, 32]",
+    "train.weight_decay=[0.0, 0.01]",
 )
 
 
@@ -49,13 +50,16 @@ def test_cohorts_hold_every_trial_once_whatever_order_they_are_proposed_in(
 def test_members_get_their_own_settings_and_share_all_others() -> None:
     proposals = {p.key: p for p in propose_everywhere(60)}
     cohorts = group_cohorts(WIDE, list(proposals.values()))
-    assert len(cohorts) == 2  # two batch sizes; a cohort holds both norms
+    assert len(cohorts) == 2  # two batch sizes; a cohort holds both norms and decays
     for cohort in cohorts:
         for member in cohort.members:
             proposal = proposals[member.trial]
             wanted = WIDE.settings_at(proposal.point)
             assert (member.lr, member.objective) == (wanted.lr, wanted.objective)
-            assert member.norm == wanted.model.norm
+            assert (member.norm, member.weight_decay) == (
+                wanted.model.norm,
+                wanted.train.weight_decay,
+            )
             assert cohort.model == wanted.model.model_copy(update={"norm": "layer"})
             assert cohort.train.batch_size == wanted.train.batch_size
             assert member.seed == replicate_seed(WIDE, proposal.replicate)
@@ -102,6 +106,15 @@ def test_packs_do_not_mix_replicates_or_objectives_where_the_size_allows() -> No
     (cohort,) = group_cohorts(study, proposals)
     for pack in cut_packs(cohort, 2, 4):
         assert len({(member.seed, member.objective.kind) for member in pack.members}) == 1
+
+
+def test_members_on_a_frozen_encoder_share_its_norm() -> None:
+    frozen = make_tiny(
+        "model.norm=[none, layer]", "model.frozen=true", "collapse.utility=train_loss"
+    )
+    cohorts = group_cohorts(frozen, propose_everywhere(20, frozen))
+    assert {cohort.model.norm for cohort in cohorts} == {"layer", "none"}
+    assert {member.norm for cohort in cohorts for member in cohort.members} == {None}
 
 
 def test_packs_hold_no_more_norm_than_their_members_need() -> None:

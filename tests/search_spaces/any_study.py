@@ -63,7 +63,14 @@ def study_of(kinds: list[str]) -> SearchStrategy[Json]:
             "seed": st.integers(0, 2**31),
             "planner": st.sampled_from(["bisect", "grid", "qmc"]),
         },
-    )
+    ).map(suit_utility)
+
+
+def suit_utility(content: Json) -> Json:
+    """Take the loss as utility where an encoder is frozen: its features never improve."""
+    if content["model"].get("frozen") in (None, False):
+        return content
+    return {**content, "collapse": {**content.get("collapse", {}), "utility": "train_loss"}}
 
 
 def suit_encoder(model: Json) -> Json:

@@ -46,6 +46,18 @@ def test_what_makes_no_model_is_one_line(model: str, message: str) -> None:
     assert "\n" not in complaint
 
 
+@pytest.mark.parametrize("frozen", ["true", "[false, true]"])
+def test_a_frozen_encoder_cannot_be_judged_by_its_features(frozen: str) -> None:
+    text = sample_with("embed_dim: 16}", f"embed_dim: 16, frozen: {frozen}}}")
+    assert complaint_of(text) == (
+        "s.yaml:1: collapse.utility: expected train_loss because of model.frozen: true, got "
+        "knn_accuracy; it looks at the encoder's features, which a frozen encoder never improves"
+    )
+    given = text + "collapse:\n  utility: knn_accuracy\n"
+    assert complaint_of(given).startswith("s.yaml:14: collapse.utility: expected train_loss")
+    assert parse(text + "collapse: {utility: train_loss}\n").collapse.utility == "train_loss"
+
+
 def test_sizes_follow_the_encoder_where_the_file_gives_none() -> None:
     study = parse(sample_with(MODEL, "{encoder: [mlp, resnet, vit]}"))
     sizes = {}

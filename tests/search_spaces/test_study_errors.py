@@ -57,7 +57,7 @@ def test_the_sample_itself_is_valid() -> None:
             "source: digits",
             "source: digits, augment: {zzz: 1}",
             "s.yaml:3: data.augment.zzz: unknown key; known keys: intensity, noise_std, scale, "
-            "shift_pixels",
+            "shift_pixels, views",
         ),
         (
             "trials: 40",

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainer.settings import AugmentSettings
+from trainer.seeds import generator_for
+from trainer.settings import AugmentSettings, DataSettings
 
 
 def augment(images_BCHW: Tensor, settings: AugmentSettings, generator: torch.Generator) -> Tensor:
@@ -29,6 +30,15 @@ def augment(images_BCHW: Tensor, settings: AugmentSettings, generator: torch.Gen
     views_BCHW = _shift_and_scale(images_BCHW, settings, uniform_4B[:3])
     views_BCHW = views_BCHW * (1 + settings.intensity * uniform_4B[3]).view(-1, 1, 1, 1)
     return views_BCHW + settings.noise_std * noise_BCHW.to(images_BCHW)
+
+
+def evaluation_view(test_NCHW: Tensor, settings: DataSettings) -> Tensor:
+    """Return the one view of each test image that ``alignment`` is measured with.
+
+    Fixed by the split's seed: equal for all replicates of a study.
+    """
+    generator = generator_for(settings.split_seed, "evaluation-view")
+    return augment(test_NCHW, settings.augment, generator)
 
 
 def _shift_and_scale(images_BCHW: Tensor, settings: AugmentSettings, uniform_3B: Tensor) -> Tensor:

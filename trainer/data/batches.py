@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from trainer.data.augment import augment
-from trainer.data.image_data import ImageData
+from trainer.data.image_data import EncodedViews, ImageData
 from trainer.seeds import generator_for
 from trainer.settings import AugmentSettings
 
@@ -39,8 +39,10 @@ class BatchStream:
     def batch_at(self, step: int) -> ViewBatch:
         """Return the batch of optimiser step ``step`` (from 0), always the same one."""
         indices_B = self.indices_at(step)
-        images_BCHW = self.data.train_images_NCHW[indices_B]
         generator = generator_for(self.seed, "augment", step)
+        if self.data.views is not None:
+            return ViewBatch(_pick_views(self.data.views, indices_B, generator), indices_B)
+        images_BCHW = self.data.train_images_NCHW[indices_B]
         views = [augment(images_BCHW, self.augmentation, generator) for _ in range(2)]
         return ViewBatch(torch.stack(views).flatten(2), indices_B)
 
@@ -51,6 +53,13 @@ class BatchStream:
         order_N = torch.randperm(count, generator=generator_for(self.seed, "epoch", epoch))
         start = position * self.batch_size
         return order_N[start : start + self.batch_size].to(self.data.train_labels_N.device)
+
+
+def _pick_views(encoded: EncodedViews, indices_B: Tensor, generator: torch.Generator) -> Tensor:
+    """Return two different ones of the V encoded views of each image, (2, B, F)."""
+    draw_BV = torch.rand(len(indices_B), len(encoded.train_VNF), generator=generator)
+    picks_2B = draw_BV.argsort(dim=1)[:, :2].T.to(indices_B.device)
+    return encoded.train_VNF[picks_2B, indices_B]
 
 
 def draw_label_mask(labels_N: Tensor, fraction: float, seed: int) -> Tensor:

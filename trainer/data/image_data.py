@@ -10,8 +10,24 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
+class EncodedViews:
+    """What a frozen encoder made of augmented images.
+
+    Attributes:
+        train_VNF: Features of V views of each train image; memory-mapped on the CPU.
+        partner_NF: Features of the evaluation's fixed view of each test image.
+    """
+
+    train_VNF: Tensor
+    partner_NF: Tensor
+
+
+@dataclass(frozen=True, slots=True)
 class ImageData:
     """Images with classes, split once by the study's ``split_seed``.
+
+    Before a frozen encoder, images are its features: F channels of one pixel, with ``views`` in
+    the place of augmentation.
 
     Attributes:
         train_images_NCHW: float32, standardised by the train split's mean and deviation.
@@ -19,6 +35,7 @@ class ImageData:
         test_images_NCHW: As the train images, by the *train* split's mean and deviation.
         test_labels_N: As the train labels.
         class_count: Number of classes.
+        views: Set for features of a frozen encoder.
     """
 
     train_images_NCHW: Tensor
@@ -26,6 +43,7 @@ class ImageData:
     test_images_NCHW: Tensor
     test_labels_N: Tensor
     class_count: int
+    views: EncodedViews | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -41,6 +59,10 @@ class ImageData:
             test_images_NCHW=self.test_images_NCHW.to(device, dtype),
             test_labels_N=self.test_labels_N.to(device),
             class_count=self.class_count,
+            views=self.views
+            and EncodedViews(
+                self.views.train_VNF.to(device, dtype), self.views.partner_NF.to(device, dtype)
+            ),
         )
 
 

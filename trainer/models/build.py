@@ -17,12 +17,15 @@ def build_model(
     """Return the model that ``settings`` describe.
 
     Args:
-        image_shape: Channels, height and width of the images it sees.
+        image_shape: Channels, height and width of the images it sees; before a frozen encoder
+            that of its features.
         norms: Normalisation of each member; without any, all have that of ``settings``.
 
     Raises:
         ModelSettingsError: If the settings describe no model for such images.
     """
+    if settings.frozen:
+        return StackedMlp.head_of(settings, math.prod(image_shape), norms)
     check_model(settings, image_shape)
     match settings.encoder:
         case "mlp":

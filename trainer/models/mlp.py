@@ -49,6 +49,14 @@ class StackedMlp:
         )
         return cls(encoder, lay_out_head(settings, settings.hidden[-1], norms))
 
+    @classmethod
+    def head_of(
+        cls, settings: ModelSettings, feature_width: int, norms: Sequence[Norm] = ()
+    ) -> "StackedMlp":
+        """Lay out the head alone, on features of an encoder that is frozen."""
+        head = lay_out_head(settings, feature_width, norms)
+        return cls(StackedLayers((), head.norms, head.widest), head)
+
     def select(self, keep: Sequence[int]) -> "StackedMlp":
         """Return the model of the members at these positions."""
         return StackedMlp(self.encoder.select(keep), self.head.select(keep))
