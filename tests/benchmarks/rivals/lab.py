@@ -83,7 +83,7 @@ def study_of(cell: Cell, planner: PlannerKind, trials: int, seed: int) -> Study:
         planner=planner,
         axes=tuple(sorted((LR_AXIS, *NUMERIC_AXES[: cell.axes], *kinds), key=lambda a: a.path)),
         fixed=(("objective.kind", "cl"),),
-        replicates=5,
+        replicates=64,
         seed=seed,
         budget=Budget(trials=trials, band_decades=1e-3),
         collapse=CollapseSettings(below=LEVEL),

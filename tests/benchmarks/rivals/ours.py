@@ -1,4 +1,8 @@
-"""Rankfall's boundary search, driven as the planner drives it: batches of eight, five seeds."""
+"""Rankfall's boundary search, driven as the planner drives it: batches of eight.
+
+The slices that are judged are the study's, so it is their band that it narrows. A place may be
+tried with any number of seeds, as the rivals do.
+"""
 
 from collections.abc import Sequence
 
@@ -6,6 +10,7 @@ import numpy as np
 
 from orchestrator.planners.boundary_search import BoundarySearch, Observation, Setting
 from orchestrator.planners.surface.space import BoundarySpace, NumberAxis, WordAxis
+from search_spaces.point import Point
 from tests.benchmarks.rivals.lab import (
     KIND_AXIS,
     LEVEL,
@@ -15,12 +20,13 @@ from tests.benchmarks.rivals.lab import (
     Floats,
     Lab,
     Trial,
+    judged_slices,
     place_of,
     point_at,
 )
 
 BATCH = 8
-REPLICATES = 5
+REPLICATES = 64
 
 
 def run_search(lab: Lab) -> None:
@@ -41,8 +47,7 @@ def read_posterior(cell: Cell, trials: Sequence[Trial], slices_Td: Floats) -> Fl
         x = float(np.log10(float(point[LR_AXIS.path])))
         setting = Setting(point.without(LR_AXIS.path), x, trial.replicate)
         search.tell(setting, _observe(trial))
-    places = [point_at(cell, (0.5, *row)).without(LR_AXIS.path) for row in slices_Td]
-    return np.array([estimate.median for estimate in search.posterior(places)])
+    return np.array([found.median for found in search.posterior(_places(cell, slices_Td))])
 
 
 def _open(cell: Cell, seed: int) -> BoundarySearch:
@@ -52,7 +57,12 @@ def _open(cell: Cell, seed: int) -> BoundarySearch:
     if cell.has_categories:
         axes.append(WordAxis(KIND_AXIS.path, KIND_AXIS.values))
     low, high = float(np.log10(LR_AXIS.low)), float(np.log10(LR_AXIS.high))
-    return BoundarySearch(BoundarySpace(low, high, tuple(axes), REPLICATES), LEVEL, seed)
+    space = BoundarySpace(low, high, tuple(axes), REPLICATES)
+    return BoundarySearch(space, LEVEL, seed, _places(cell, judged_slices(cell)))
+
+
+def _places(cell: Cell, slices_Td: Floats) -> list[Point]:
+    return [point_at(cell, (0.5, *row)).without(LR_AXIS.path) for row in slices_Td]
 
 
 def _observe(trial: Trial) -> Observation:
