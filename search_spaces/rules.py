@@ -19,7 +19,11 @@ _DEFAULT_PLANNERS = {
     Question.OPTIMISE: PlannerKind.TPE,
 }
 
-_ONLY_FOR = {PlannerKind.BISECT: Question.BOUNDARY, PlannerKind.TPE: Question.OPTIMISE}
+_ONLY_FOR = {
+    PlannerKind.SURFACE: Question.BOUNDARY,
+    PlannerKind.BISECT: Question.BOUNDARY,
+    PlannerKind.TPE: Question.OPTIMISE,
+}
 
 
 def choose_planner(header: StudyHeader) -> PlannerKind:

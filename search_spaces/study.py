@@ -33,6 +33,7 @@ class Question(StrEnum):
 class PlannerKind(StrEnum):
     """Who proposes the trials."""
 
+    SURFACE = "surface"
     BISECT = "bisect"
     GRID = "grid"
     TPE = "tpe"
@@ -40,13 +41,18 @@ class PlannerKind(StrEnum):
 
 
 class Budget(Frozen):
-    """What a study may spend: trials in all, and the band it may stop at.
+    """What a study may spend, whichever ends first, and the band it may stop at.
 
+    ``trial_steps``: optimiser steps over all trials, never exceeded; trials decided early take
+    fewer than they might. ``seconds``: training time over all trials, each trial's share of its
+    cohort; looked at between rounds, so a part of the last round may exceed it.
     ``band_decades``: a boundary study stops when every slice's band is at most this wide
     (decades of learning rate).
     """
 
     trials: Annotated[int, Field(ge=1)]
+    trial_steps: Annotated[int, Field(ge=1)] | None = None
+    seconds: Annotated[float, Field(gt=0.0)] | None = None
     band_decades: Annotated[float, Field(gt=0.0)] = 0.1
 
 

@@ -38,7 +38,7 @@ class BisectPlanner:
 
     def ask(self) -> Sequence[Proposal]:
         """Return the next step of every unfinished slice, as far as the budget goes."""
-        remaining = self._study.budget.trials - self._evidence.spent
+        remaining = self._evidence.remaining(self._study)
         if remaining <= 0:
             return []
         trials = self._trials_by_slice()

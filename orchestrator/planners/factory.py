@@ -7,6 +7,7 @@ from orchestrator.planners.grid import GridPlanner
 from orchestrator.planners.optuna_sampler import TpePlanner
 from orchestrator.planners.protocol import Planner
 from orchestrator.planners.quasirandom import QmcPlanner
+from orchestrator.planners.surface_planner import SurfacePlanner
 from search_spaces.study import PlannerKind, Study
 
 
@@ -14,9 +15,11 @@ def build_planner(study: Study) -> Planner:
     """Return a planner that was told nothing yet.
 
     Raises:
-        ValueError: If the study bisects but has no learning-rate range.
+        ValueError: If the study looks for a boundary but has no learning-rate range.
     """
     match study.planner:
+        case PlannerKind.SURFACE:
+            return SurfacePlanner(study)
         case PlannerKind.BISECT:
             return BisectPlanner(study)
         case PlannerKind.GRID:

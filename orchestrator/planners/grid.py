@@ -24,7 +24,7 @@ class GridPlanner:
         points = grid_points(self._study)
         everything = [Proposal(p, r) for r in range(self._study.replicates) for p in points]
         unknown = [proposal for proposal in everything if not self._evidence.knows(proposal)]
-        return unknown[: max(self._study.budget.trials - self._evidence.spent, 0)]
+        return unknown[: self._evidence.remaining(self._study)]
 
     def tell(self, proposal: Proposal, finding: Finding) -> None:
         """Record a finished trial."""

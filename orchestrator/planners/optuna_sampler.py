@@ -50,7 +50,7 @@ class TpePlanner:
 
     def ask(self) -> Sequence[Proposal]:
         """Return the next batch, after trials that an earlier budget cut off."""
-        remaining = self._study.budget.trials - self._evidence.spent
+        remaining = self._evidence.remaining(self._study)
         if remaining <= 0:
             return []
         known = [p for p in self._evidence.points() if contains(self._study, p)]

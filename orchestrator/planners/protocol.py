@@ -36,6 +36,7 @@ class Finding:
         utility: The metric that ``question: optimise`` looks at; None in other questions or
             when the trial diverged.
         steps: Optimiser steps spent.
+        seconds: The trial's share of its cohort's training time.
     """
 
     score: float
@@ -43,6 +44,7 @@ class Finding:
     is_diverged: bool
     utility: float | None
     steps: int
+    seconds: float = 0.0
 
 
 class Planner(Protocol):

@@ -79,7 +79,7 @@ class QmcPlanner:
         points = itertools.islice(fresh_points(self._study), count)
         everything = [p for point in points for p in replicates_of(self._study, point)]
         unknown = [proposal for proposal in everything if not self._evidence.knows(proposal)]
-        return unknown[: max(budget - self._evidence.spent, 0)]
+        return unknown[: self._evidence.remaining(self._study)]
 
     def tell(self, proposal: Proposal, finding: Finding) -> None:
         """Record a finished trial."""

@@ -16,7 +16,7 @@ from scipy.special import ndtr
 
 from orchestrator.planners.surface.fit import Fit, Trials
 from orchestrator.planners.surface.kernel import Places
-from orchestrator.planners.threshold import Threshold, Verdict
+from orchestrator.planners.threshold import Threshold, Verdict, estimate_threshold
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -26,9 +26,8 @@ CLEARANCE_DECADES = 0.3
 CLEARANCE_SDS = 3.5
 RUN = 3  # contradicting trials in a row that make a second crossing
 NEARBY_CORRELATION = 0.6
-UNTRIED, TRIED = 0.975, 0.7
-"""Probability from which "outside the range" is said: without and with a trial at its end."""
-END_SLACK = 1e-3  # decades: rounding of learning rates
+SURE = 0.975  # probability from which "outside the range" is said
+NEAREST = 24  # trials looked at where none nearby crosses
 VAGUE_SHARE = 0.5  # of the range: a wider band is no answer
 
 
@@ -62,18 +61,17 @@ def judge_places(
     disagreement = Disagreement.of(trials, fit)
     correlation = _correlate(places, trials.places, fit)
     same = _same_place(places, trials.places)
-    return [
-        _judge(
-            float(mean[i]),
-            float(np.sqrt(fit.doubt * max(variance[i], 1e-12))),
-            trials,
-            disagreement,
-            (correlation[i] >= NEARBY_CORRELATION, same[i]),
-            fit,
-            (low, high),
+    found: list[Threshold] = []
+    for i in range(len(places)):
+        alone = None
+        if not low <= mean[i] <= high:
+            alone = _without_crossing(trials, correlation[i], low, high)
+        masks = (correlation[i] >= NEARBY_CORRELATION, same[i])
+        spread = float(np.sqrt(fit.doubt * max(variance[i], 1e-12)))
+        found.append(
+            alone or _judge(float(mean[i]), spread, trials, disagreement, masks, fit, (low, high))
         )
-        for i in range(len(places))
-    ]
+    return found
 
 
 def _correlate(places: Places, others: Places, fit: Fit) -> Floats:
@@ -111,15 +109,7 @@ def _judge(
         transition = (max(interval[0], low), min(interval[1], high))
         verdict = Verdict.TRANSITION
     else:
-        at_top = _is_tried(trials, nearby, trials.x_n >= high - END_SLACK, collapsed=False)
-        at_bottom = _is_tried(trials, nearby, trials.x_n <= low + END_SLACK, collapsed=True)
-        sure = (UNTRIED, TRIED)
-        verdict = _say(
-            mean,
-            spread,
-            (p_above >= sure[at_top], p_below >= sure[at_bottom]),
-            bounds,
-        )
+        verdict = _say(mean, spread, (p_above, p_below), bounds)
     return Threshold(
         verdict=verdict,
         median=mean,
@@ -136,22 +126,40 @@ def _judge(
 
 
 def _say(
-    mean: float, spread: float, outside: tuple[bool, bool], bounds: tuple[float, float]
+    mean: float, spread: float, outside: tuple[float, float], bounds: tuple[float, float]
 ) -> Verdict:
     low, high = bounds
-    if outside[0]:
+    if outside[0] >= SURE:
         return Verdict.ABOVE
-    if outside[1]:
+    if outside[1] >= SURE:
         return Verdict.BELOW
     if low <= mean <= high and 2 * BAND_SDS * spread <= VAGUE_SHARE * (high - low):
         return Verdict.INSIDE
     return Verdict.UNDECIDED
 
 
-def _is_tried(trials: Trials, nearby: Bools, at_end: Bools, *, collapsed: bool) -> bool:
-    """Whether the end of the range was tried nearby and no trial nearby disagrees."""
-    agrees = trials.is_collapsed_n[nearby] == collapsed
-    return bool(agrees.all() and (nearby & at_end).any())
+def _without_crossing(
+    trials: Trials, correlation_n: Floats, low: float, high: float
+) -> Threshold | None:
+    """Return the threshold of a neighbourhood whose trials all agree; None if they do not.
+
+    The surface is a Gaussian there, which knows no "beyond the range, who knows how far"; the
+    slice's own posterior does.
+    """
+    nearby = np.flatnonzero(correlation_n >= NEARBY_CORRELATION)
+    labels = trials.is_collapsed_n[nearby]
+    if len(nearby) == 0 or labels.any() != labels.all():
+        return None
+    farthest_n = trials.x_n[nearby] * (1.0 if labels.any() else -1.0)
+    nearest = nearby[np.lexsort((farthest_n, -correlation_n[nearby].round(3)))][:NEAREST]
+    inside = nearest[(trials.x_n[nearest] >= low) & (trials.x_n[nearest] <= high)]
+    return estimate_threshold(
+        [float(x) for x in trials.x_n[inside]],
+        [bool(label) for label in trials.is_collapsed_n[inside]],
+        [int(r) for r in trials.replicate_n[inside]],
+        low,
+        high,
+    )
 
 
 def _bracket(x_n: Floats, is_collapsed_n: Bools) -> tuple[float | None, float | None]:

@@ -1,9 +1,12 @@
 """Every planner passes the conformance suite, each on the studies it is made for."""
 
+from typing import ClassVar
+
+from orchestrator.planners.simulated import Simulation
 from search_spaces.axis import ChoiceAxis
 from search_spaces.study import PlannerKind, Question, Study
 from tests.contracts.planner import PlannerContract
-from tests.orchestrator.planners.studies import CONDITIONAL_AXES, make_study
+from tests.orchestrator.planners.studies import CONDITIONAL_AXES, LR_AXIS, make_study
 
 
 class TestBisect(PlannerContract):
@@ -14,6 +17,44 @@ class TestBisect(PlannerContract):
 class TestBisectWithConditionalAxes(PlannerContract):
     def make_study(self, trials: int) -> Study:
         return make_study(PlannerKind.BISECT, Question.BOUNDARY, CONDITIONAL_AXES, trials)
+
+
+class SurfaceContract(PlannerContract):
+    """Runs are made once: a surface takes a while to fit."""
+
+    _runs: ClassVar[dict[tuple[str, int], Simulation]] = {}
+
+    def run(self, trials: int = 150) -> Simulation:
+        name = (type(self).__name__, trials)
+        if name not in self._runs:
+            self._runs[name] = super().run(trials)
+        return self._runs[name]
+
+
+class TestSurface(SurfaceContract):
+    def make_study(self, trials: int) -> Study:
+        return make_study(
+            PlannerKind.SURFACE, Question.BOUNDARY, trials=trials, band_decades=0.001
+        )
+
+
+class TestSurfaceWithConditionalAxes(SurfaceContract):
+    def make_study(self, trials: int) -> Study:
+        return make_study(
+            PlannerKind.SURFACE, Question.BOUNDARY, CONDITIONAL_AXES, trials, band_decades=0.001
+        )
+
+
+class TestSurfaceOfOneAxis(SurfaceContract):
+    def make_study(self, trials: int) -> Study:
+        return make_study(
+            PlannerKind.SURFACE,
+            Question.BOUNDARY,
+            (LR_AXIS,),
+            trials,
+            replicates=1,
+            band_decades=0.001,
+        )
 
 
 class TestGrid(PlannerContract):
