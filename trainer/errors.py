@@ -9,6 +9,8 @@ TrainerError
 ├── StackStateError             a saved state belongs to other members or another model
 ├── CheckpointError             a checkpoint is torn, foreign or of another version
 ├── FeatureCacheError           features of a frozen encoder cannot be stored
+├── SplitError              a model cannot be trained by workers that share its batches
+├── UnequalWorkersError     workers that share batches came to different parameters
 ├── LaneError                   a worker group died under its work
 └── ObjectiveError              an objective cannot be built or evaluated as asked
     ├── MixedStructureError     members of one stack differ in more than scalars
@@ -57,6 +59,14 @@ class ModelSettingsError(TrainerError):
 
 class FeatureCacheError(TrainerError):
     """Features of a frozen encoder cannot be stored."""
+
+
+class SplitError(TrainerError):
+    """A model cannot be trained by workers that share its batches."""
+
+
+class UnequalWorkersError(TrainerError):
+    """Workers that share batches came to different parameters."""
 
 
 class LaneError(TrainerError):

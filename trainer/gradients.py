@@ -1,7 +1,8 @@
 """Losses and gradients of a stack, by the route that the settings and the model ask for.
 
-Three independent choices: all members in one call of the model or a few at a time; the whole
-batch at once or in micro-batches; float32 or bfloat16 inside encoder and head. None of them
+Independent choices: all members in one call of the model or a few at a time; the whole batch at
+once or in micro-batches, by one worker or by several that each embed a share of it; float32 or
+bfloat16 inside encoder and head. None of them
 changes what is computed, only the memory it takes, the speed, and for bfloat16 the rounding.
 
 Shape legend: M = members, V = 2 views, B = batch, N = V B rows, F = flat pixels, D = embedding.
@@ -15,6 +16,7 @@ from typing import Literal, NamedTuple, Self
 import torch
 from torch import Tensor
 
+from trainer.crew import ALONE, Crew
 from trainer.groups import Group
 from trainer.models.blocks import checkpointed_blocks
 from trainer.models.protocol import Model, Tensors
@@ -28,22 +30,25 @@ class Route:
 
     Attributes:
         micro_rows: Rows (two per pair) that are embedded at a time; None for all.
+        crew: The workers that share every batch; this one embeds its own rows.
         precision: Of the products in encoder and head; what leaves the head is float32 again.
             float64 stays float64 whatever it says.
         is_checkpointed: Whether blocks keep their inputs only.
     """
 
     micro_rows: int | None = None
+    crew: Crew = ALONE
     precision: Literal["float32", "bfloat16"] = "float32"
     is_checkpointed: bool = False
 
     @classmethod
-    def of(cls, settings: SharedTrainSettings) -> Self:
+    def of(cls, settings: SharedTrainSettings, crew: Crew) -> Self:
         """Return the route that the settings name; micro-batches are dropped where one is all."""
         micro = settings.micro_batch_size
         is_cut = micro is not None and micro < settings.batch_size
         return cls(
             micro_rows=2 * micro if micro is not None and is_cut else None,
+            crew=crew,
             precision=settings.precision,
             is_checkpointed=settings.checkpoint_activations,
         )
@@ -151,6 +156,19 @@ def differentiate(
     return total
 
 
+def average(gradients: Gradients, crew: Crew) -> Gradients:
+    """Return the mean over the workers that share a batch, losses included."""
+    if crew.size == 1:
+        return gradients
+    own = [tensor for named in gradients.groups for tensor in named.values()]
+    mean = iter(crew.average([gradients.losses_M, *gradients.model.values(), *own]))
+    return Gradients(
+        next(mean),
+        {name: next(mean) for name in gradients.model},
+        [{name: next(mean) for name in named} for named in gradients.groups],
+    )
+
+
 def _differentiate_part(
     part: Part,
     parameters: Tensors,
@@ -162,16 +180,16 @@ def _differentiate_part(
     """Return losses and gradients of one part; all arguments have its rows only."""
     leaves, own_leaves = _leaves(parameters), [_leaves(named) for named in own]
     flat_own = [leaf for named in own_leaves for leaf in named.values()]
-    inputs_MNF = batch.views_MVBF.flatten(1, 2)
+    inputs_MNF = route.crew.take_share(batch.views_MVBF).flatten(1, 2)
     if route.micro_rows is None:
         projections_MND = route.project(part.model, leaves, running, inputs_MNF)
-        losses_M = _losses(part, own_leaves, projections_MND, batch)
-        gradients = _gradients(losses_M.sum(), [*leaves.values(), *flat_own])
+        losses_M = _losses(part, own_leaves, projections_MND, batch, route.crew)
+        gradients = _gradients(losses_M, [*leaves.values(), *flat_own])
     else:
         blocks = torch.split(inputs_MNF, route.micro_rows, dim=1)
         projections_MND = _embed_blocks(part.model, leaves, running, blocks, route)
-        losses_M = _losses(part, own_leaves, projections_MND, batch)
-        pull_MND, *of_own = _gradients(losses_M.sum(), [projections_MND, *flat_own])
+        losses_M = _losses(part, own_leaves, projections_MND, batch, route.crew)
+        pull_MND, *of_own = _gradients(losses_M, [projections_MND, *flat_own])
         pulls = torch.split(pull_MND, route.micro_rows, dim=1)
         of_model = _pull_back(part.model, leaves, running, zip(blocks, pulls, strict=True), route)
         gradients = [*of_model, *of_own]
@@ -217,20 +235,25 @@ def _pull_back(
 def _gradients(
     output: Tensor, leaves: Sequence[Tensor], pull: Tensor | None = None
 ) -> list[Tensor]:
+    """Return the gradients of the sum of ``output``, its terms weighted by ``pull`` if given."""
+    pull = torch.ones_like(output) if pull is None else pull
     return list(torch.autograd.grad(output, leaves, pull, materialize_grads=True))
 
 
-def _losses(part: Part, own: Sequence[Tensors], projections_MND: Tensor, batch: Batch) -> Tensor:
-    x_MBD, y_MBD = projections_MND.chunk(2, dim=1)
+def _losses(
+    part: Part, own: Sequence[Tensors], projections_MND: Tensor, batch: Batch, crew: Crew
+) -> Tensor:
+    views = crew.gather_views(projections_MND)
+    sizes = [piece.rows.stop - piece.rows.start for piece in part.pieces]
+    # Cut once: each slice of its own would cost a stack of zeros and a sum in the backward pass.
+    shares = [torch.split(view_MBD, sizes) if len(sizes) > 1 else (view_MBD,) for view_MBD in views]
     losses, start = [], 0
-    for piece, parameters in zip(part.pieces, own, strict=True):
-        rows = slice(start, start + piece.rows.stop - piece.rows.start)
+    for piece, parameters, x_MBD, y_MBD in zip(part.pieces, own, *shares, strict=True):
+        rows = slice(start, start + len(x_MBD))
         start = rows.stop
-        pairs = ObjectiveBatch(
-            x_MBD[rows], y_MBD[rows], batch.labels_MB[rows], batch.labelled_MB[rows]
-        )
+        pairs = ObjectiveBatch(x_MBD, y_MBD, batch.labels_MB[rows], batch.labelled_MB[rows])
         losses.append(piece.objective(parameters, pairs))
-    return torch.cat(losses)
+    return torch.cat(losses) if len(losses) > 1 else losses[0]
 
 
 def _leaves(tensors: Tensors) -> Tensors:

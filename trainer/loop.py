@@ -17,6 +17,7 @@ from torch import Tensor
 from trainer.checkpoint import Checkpoints
 from trainer.checks import Evaluation, Reading
 from trainer.cohort import Cohort, Outcome
+from trainer.crew import ALONE, Crew
 from trainer.data.batches import BatchStream
 from trainer.data.image_data import ImageData
 from trainer.data.training_data import load_training_data
@@ -49,6 +50,7 @@ def train_cohort(
     dtype: torch.dtype = torch.float32,
     on_step: Callable[[Progress], None] = lambda _: None,
     checkpoints: Checkpoints | None = None,
+    crew: Crew = ALONE,
 ) -> list[Outcome]:
     """Train every member of ``cohort`` and return its outcomes, ordered by trial key.
 
@@ -61,8 +63,11 @@ def train_cohort(
         dtype: float32, or float64 for reference runs.
         on_step: Called before the first step, from 0 or from a checkpoint, and after every step.
         checkpoints: Where to write checkpoints, and to look for one to go on from.
+        crew: The workers that train this cohort together, all by this call with this cohort.
+            What they return is equal but for the seconds; its leader writes the checkpoints.
 
     Raises:
+        UnequalWorkersError: If the crew's parameters differ.
         BatchTooLargeError: If the train split has fewer images than one batch.
         TrainerError: See :func:`trainer.objective.build_objective` and
             :func:`trainer.data.training_data.load_training_data`.
@@ -73,17 +78,18 @@ def train_cohort(
     file = None if checkpoints is None else checkpoints.of(cohort, device, dtype)
     training = None
     if file is not None:
-        training = Training.resume(cohort, data, evaluation, device, dtype, file)
+        training = Training.resume(cohort, data, evaluation, device, dtype, crew, file)
     if training is None:
-        training = Training.begin(cohort, data, evaluation, device, dtype)
+        training = Training.begin(cohort, data, evaluation, device, dtype, crew)
     streams = _streams(cohort, data)
     on_step(_progress(training))
     while training.step < cohort.train.steps and training.stack.members:
         _step(training, streams)
         if training.stack.members and _is_check(cohort, training.step):
-            _check(training, evaluation)
-            _let_go(training, evaluation, is_last=training.step == cohort.train.steps)
-            if file is not None and training.stack.members and file.is_due:
+            crew.require_equal(training.stack.parameters)
+            _check(training, evaluation, crew)
+            _let_go(training, evaluation, crew, is_last=training.step == cohort.train.steps)
+            if file is not None and crew.leads and training.stack.members and file.is_due:
                 file.write(training.checkpoint())
         on_step(_progress(training))
     return training.logbook.outcomes(training.seconds)
@@ -137,7 +143,7 @@ def _is_check(cohort: Cohort, step: int) -> bool:
     return step % cohort.collapse.every_steps == 0 or step == cohort.train.steps
 
 
-def _check(training: Training, evaluation: Evaluation) -> None:
+def _check(training: Training, evaluation: Evaluation, crew: Crew) -> None:
     """Measure everybody; members whose embeddings are not finite have diverged."""
     stack, logbook = training.stack, training.logbook
     readings: list[Reading] = evaluation.read(stack)
@@ -146,16 +152,16 @@ def _check(training: Training, evaluation: Evaluation) -> None:
             logbook.record(member, reading, loss, training.step)
         else:
             logbook.close_diverged(member, training.step)
-    _keep(stack, [reading.is_finite for reading in readings])
+    _keep(stack, crew.follow([reading.is_finite for reading in readings]))
 
 
-def _let_go(training: Training, evaluation: Evaluation, *, is_last: bool) -> None:
+def _let_go(training: Training, evaluation: Evaluation, crew: Crew, *, is_last: bool) -> None:
     """End the members whose regime is decided: all of them at the last step.
 
     A verdict at the last step is no early one, so the logbook is not asked for it there.
     """
     stack, logbook = training.stack, training.logbook
-    decided = [is_last or logbook.is_decided(member) for member in stack.members]
+    decided = crew.follow([is_last or logbook.is_decided(member) for member in stack.members])
     if not any(decided):
         return
     accuracies = evaluation.knn_accuracies(stack)

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from trainer.cohort import Cohort, Member
+from trainer.crew import ALONE, Crew
 from trainer.data.batches import draw_label_mask
 from trainer.data.image_data import ImageData
-from trainer.errors import MicroBatchError
+from trainer.errors import MicroBatchError, SplitError
 from trainer.flat_state import prefixed, take_like, under
-from trainer.gradients import Batch, Gradients, Part, Route, cut_parts, differentiate
+from trainer.gradients import Batch, Gradients, Part, Route, average, cut_parts, differentiate
 from trainer.groups import build_groups, select_groups
 from trainer.models.build import build_model
 from trainer.models.protocol import Model, Tensors
@@ -37,7 +38,12 @@ class Stack:
     """Training state of the members still alive, in the order of ``members``."""
 
     def __init__(
-        self, cohort: Cohort, data: ImageData, device: torch.device, dtype: torch.dtype
+        self,
+        cohort: Cohort,
+        data: ImageData,
+        device: torch.device,
+        dtype: torch.dtype,
+        crew: Crew = ALONE,
     ) -> None:
         self.members: tuple[Member, ...] = tuple(sorted(cohort.members, key=pack_order))
         self._device = device
@@ -52,10 +58,15 @@ class Stack:
         self._labels_N = data.train_labels_N
         self._masks_MN = _label_masks(self.members, data)
         self._optimizer: Optimizer = build_optimizer(cohort.train, self.members, device, dtype)
-        self._route = Route.of(cohort.train)
+        self._route = Route.of(cohort.train, crew)
         self._clip_norm = cohort.train.clip_norm
         self._parts = cut_parts(self._model, self._groups)
         self._check_micro_batches()
+        if cohort.train.split == "data" and self._running:
+            raise SplitError(
+                "train.split: data cannot be used with batch norm, whose statistics are those of "
+                "the whole batch: choose norm: layer or none, or split: members"
+            )
 
     def step(self, views_MVBF: Tensor, indices_MB: Tensor) -> Tensor:
         """Take one optimiser step for every member and return the losses before it, (M,).
@@ -66,6 +77,7 @@ class Stack:
         gradients = differentiate(
             self._parts, self.parameters, self._running, self._groups, batch, self._route
         )
+        gradients = average(gradients, self._route.crew)
         with torch.no_grad():
             if self._clip_norm is not None:
                 gradients = self._clip(gradients, self._clip_norm)

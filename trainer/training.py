@@ -14,6 +14,7 @@ import torch
 from trainer.checkpoint import Checkpoint, CheckpointFile
 from trainer.checks import Evaluation
 from trainer.cohort import Cohort
+from trainer.crew import Crew
 from trainer.data.image_data import ImageData
 from trainer.errors import StackStateError
 from trainer.logbook import Logbook
@@ -48,10 +49,11 @@ class Training:
         evaluation: Evaluation,
         device: torch.device,
         dtype: torch.dtype,
+        crew: Crew,
     ) -> Self:
         """Draw the first weights and measure them."""
         started = time.perf_counter()
-        stack = Stack(cohort, data, device, dtype)
+        stack = Stack(cohort, data, device, dtype, crew)
         logbook = Logbook(cohort, evaluation.level)
         logbook.open(stack.members, evaluation.read(stack), evaluation.knn_accuracies(stack))
         return cls(stack, logbook, _started=started)
@@ -64,15 +66,20 @@ class Training:
         evaluation: Evaluation,
         device: torch.device,
         dtype: torch.dtype,
+        crew: Crew,
         file: CheckpointFile,
     ) -> Self | None:
-        """Go on from the checkpoint; None where there is none that can be trusted."""
+        """Go on from the checkpoint; None where there is none that can be trusted.
+
+        The crew's leader reads it, so that all begin at the same step.
+        """
         started = time.perf_counter()
-        checkpoint = file.read()
+        checkpoint = crew.follow(file.read() if crew.leads else None)
         if checkpoint is None:
             return None
         alive = tuple(m for m in cohort.members if m.trial in set(checkpoint.members))
-        stack = Stack(cohort.model_copy(update={"members": alive}), data, device, dtype)
+        survivors = cohort.model_copy(update={"members": alive})
+        stack = Stack(survivors, data, device, dtype, crew)
         assert tuple(m.trial for m in stack.members) == checkpoint.members, "one order of members"
         try:
             stack.load_state(checkpoint.tensors)
