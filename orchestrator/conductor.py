@@ -5,16 +5,17 @@ depends on outcomes alone, never on which cohort finished first, and a resumed s
 the uninterrupted one would have asked. Knows no Ray: tests drive it with a plain loop.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 
-from orchestrator.cohorts import group_cohorts
+from orchestrator.dealing import Hand, deal
+from orchestrator.lane_plan import LanePlan
 from orchestrator.ledger import Ledger
 from orchestrator.planners.factory import build_planner
 from orchestrator.planners.protocol import Finding, Planner, Proposal
 from orchestrator.record import TrialState
 from search_spaces.study import Study
-from trainer.cohort import Cohort, Outcome
+from trainer.cohort import Outcome
 from trainer.collapse.regime import Regime
 from trainer.outbox import Outbox
 
@@ -34,7 +35,7 @@ class Standing:
 
 
 class Conductor:
-    """Deals out the cohorts of each round and takes in their outcomes."""
+    """Deals out the packs of each round and takes in their outcomes."""
 
     def __init__(
         self, ledger: Ledger, outbox: Outbox, on_told: Callable[[], None] = lambda: None
@@ -47,13 +48,19 @@ class Conductor:
         self._by_key = {p.key: p for round_ in ledger.rounds for p in round_}
         self._attempts: dict[str, int] = {}
         self._open: dict[str, Proposal] = {}
-        self._queue: list[Cohort] = []
+        self._plan = LanePlan(lanes=1, workers=1, pack_members=16)
+        self._hands: list[Hand] = []
         self.is_finished = False
         self._resume()
 
-    def next_cohort(self) -> Cohort | None:
-        """Return a cohort to train, or None while others are at work or all is finished."""
-        return self._queue.pop(0) if self._queue else None
+    def deal_for(self, plan: LanePlan) -> None:
+        """Cut packs for these lanes from now on: call before the first hand is taken."""
+        self._plan = plan
+        self._hands = self._deal(self._open.keys())
+
+    def next_hand(self) -> Hand | None:
+        """Return packs for a free lane, or None while others are at work or all is finished."""
+        return self._hands.pop(0) if self._hands else None
 
     def take(self, outcomes: Sequence[Outcome]) -> None:
         """Take in outcomes, which are on disk already: tell the ledger, then go on."""
@@ -66,20 +73,11 @@ class Conductor:
 
         Those that were trained, but whose lane died before it said so, lie in the outbox.
         """
-        if not any(key in self._open for key in members):
-            return
-        self._tell_outbox()
-        again = []
-        for key in [key for key in members if key in self._open]:
-            self._attempts[key] = self._attempts.get(key, 0) + 1
-            if self._attempts[key] < ATTEMPTS:
-                again.append(self._open[key])
-            else:
-                self._ledger.tell_missing(key, failure)
-                self._open.pop(key)
-        self._queue += group_cohorts(self._study, again)
-        self._on_told()
-        self._advance()
+        self._take_back(members, failure)
+
+    def put_back(self, members: Sequence[str]) -> None:
+        """Take in trials whose lane died before it came to them: again, at no cost of theirs."""
+        self._take_back(members, failure=None)
 
     def standing(self) -> Standing:
         """Return how far the study is."""
@@ -101,6 +99,28 @@ class Conductor:
         )
         self._advance()
 
+    def _take_back(self, members: Sequence[str], failure: str | None) -> None:
+        if not any(key in self._open for key in members):
+            return
+        self._tell_outbox()
+        left = [key for key in members if key in self._open]
+        again = {key for key in left if failure is None or self._may_retry(key, failure)}
+        self._hands += self._deal(again)
+        self._on_told()
+        self._advance()
+
+    def _may_retry(self, key: str, failure: str) -> bool:
+        """Count a failed attempt; after the last one the trial is missing."""
+        self._attempts[key] = self._attempts.get(key, 0) + 1
+        if self._attempts[key] < ATTEMPTS:
+            return True
+        self._ledger.tell_missing(key, failure)
+        self._open.pop(key)
+        return False
+
+    def _deal(self, keys: Set[str]) -> list[Hand]:
+        return deal(self._study, self._ledger.rounds, keys, self._plan)
+
     def _tell_outbox(self) -> None:
         self._tell(self._outbox.waiting())
 
@@ -112,7 +132,7 @@ class Conductor:
 
     def _start(self, proposals: Sequence[Proposal]) -> None:
         self._open = {proposal.key: proposal for proposal in proposals}
-        self._queue = group_cohorts(self._study, proposals)
+        self._hands = self._deal(self._open.keys())
 
     def _advance(self) -> None:
         if self._open or self.is_finished:

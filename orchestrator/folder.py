@@ -30,6 +30,11 @@ class StudyFolder:
         return self.path / "outbox"
 
     @property
+    def checkpoints(self) -> Path:
+        """Packs in training; what a killed sweep left is gone on with by the next."""
+        return self.scratch / "checkpoints"
+
+    @property
     def scratch(self) -> Path:
         """Ray's own files; worthless once the sweep has ended."""
         return self.path / "scratch"

@@ -15,7 +15,7 @@ from orchestrator.conductor import Conductor
 from orchestrator.errors import ClusterError
 from orchestrator.folder import StudyFolder
 from orchestrator.journal import mend_journal
-from orchestrator.lane_plan import LaneRequest, plan_lanes
+from orchestrator.lane_plan import CPUS_PER_WORKER, LanePlan, LaneRequest, plan_lanes
 from orchestrator.ledger import Ledger
 from orchestrator.mlflow_overview import StudyStatus
 from orchestrator.mlflow_store import Store, locate_store
@@ -24,6 +24,7 @@ from orchestrator.ray_environment import ray_environment
 from orchestrator.record import Provenance, TrialRecord, TrialState
 from orchestrator.tracking import Tracker
 from search_spaces.study import Study
+from trainer.lane_messages import LaneSettings
 from trainer.outbox import Outbox
 
 PACK_MEMBERS = 16
@@ -34,7 +35,7 @@ class Display(Protocol):
     """What a running sweep shows; it must return quickly."""
 
     def show_stage(self, text: str) -> None:
-        """Say what is being done before trials run and after they ran."""
+        """Say what is being done now: before, after, or when a lane was lost."""
         ...
 
     def show_records(self, study: Study, records: Sequence[TrialRecord]) -> None:
@@ -42,7 +43,7 @@ class Display(Protocol):
         ...
 
     def show_steps(self, member_steps_running: int) -> None:
-        """Show how far the cohort at work is, in optimiser steps summed over its members."""
+        """Show how far the packs at work are, in optimiser steps summed over their members."""
         ...
 
 
@@ -55,12 +56,16 @@ class SweepOptions:
         lanes: Worker groups, their size, and shares of GPUs, as far as the user asked.
         command: What the user typed, for the record.
         track: Whether MLflow is written.
+        checkpoint_seconds: Time between two checkpoints of a pack; 0 writes one at every check.
+        silence_seconds: A lane at work that gives no sign of life for so long is started anew.
     """
 
     results: Path
     lanes: LaneRequest
     command: Sequence[str]
     track: bool = True
+    checkpoint_seconds: float = 60.0
+    silence_seconds: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +152,7 @@ class _Sweep:
         self.display.show_stage("starting Ray")
         with ray_environment():
             # Ray reads its environment while it is imported, and takes seconds to import.
-            from orchestrator.tune import run_cohorts  # noqa: PLC0415
+            from orchestrator.tune import Watcher, run_cohorts  # noqa: PLC0415
             from orchestrator.tune_connection import connected, list_nodes  # noqa: PLC0415
 
             with connected():
@@ -155,12 +160,20 @@ class _Sweep:
                 self.display.show_stage(f"starting {plan.lanes * plan.workers} workers")
                 # Not before: a study that cannot start leaves no trace in MLflow.
                 self._track()
-                run_cohorts(
-                    conductor,
-                    plan,
-                    self.folder,
-                    lambda p: self.display.show_steps(p.member_steps_running),
-                )
+                watcher = Watcher(self.display.show_steps, self.display.show_stage)
+                run_cohorts(conductor, plan, self._lane_settings(plan), watcher)
+
+    def _lane_settings(self, plan: LanePlan) -> LaneSettings:
+        return LaneSettings(
+            workers=plan.workers,
+            cpus_per_worker=CPUS_PER_WORKER,
+            gpu_fraction=plan.gpu_fraction,
+            outbox=self.folder.outbox,
+            checkpoints=self.folder.checkpoints,
+            scratch=self.folder.scratch,
+            checkpoint_seconds=self.options.checkpoint_seconds,
+            silence_seconds=self.options.silence_seconds,
+        )
 
     def conclude(self, status: StudyStatus) -> SweepResult:
         """Write what is made from the ledger: the report, and MLflow's view of it."""

@@ -1,87 +1,69 @@
-"""Ray Tune's side: a Tune trial is one cohort, run by a Trainable that keeps its lane warm.
+"""Ray Tune's side: a Tune trial is one hand of packs, run by a Trainable that keeps its lane warm.
 
-Tune asks :class:`CohortSearch` for the next cohort and runs it on :class:`LaneTrainable`, an
-actor that is reused from cohort to cohort (``reuse_actors=True``) and holds a lane of workers.
+Tune asks :class:`CohortSearch` for the next hand and runs it on :class:`LaneTrainable`, an
+actor that is reused from hand to hand (``reuse_actors=True``) and holds a lane of workers.
+As many hands are out at once as there are lanes; all come from one conductor.
 Tune's own experiment state is scratch: the ledger is the truth and Tune is never restored.
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ray import tune
 from ray.tune.search import Searcher
 
-from orchestrator.cohorts import cut_packs
 from orchestrator.conductor import Conductor
+from orchestrator.dealing import Hand
 from orchestrator.errors import SweepCutError
-from orchestrator.folder import StudyFolder
-from orchestrator.lane_plan import CPUS_PER_WORKER, DRIVER_CPUS, LanePlan
+from orchestrator.hand_report import HandReport
+from orchestrator.lane_plan import DRIVER_CPUS, LanePlan
 from trainer.cohort import Cohort, Outcome
-from trainer.lane import (
-    Lane,
-    LaneSettings,
-    PackDone,
-    PackFailed,
-    PackProgress,
-)
+from trainer.errors import LaneError
+from trainer.lane import Lane
+from trainer.lane_messages import LaneSettings
 
 _POLL_SECONDS = 0.5
-_COHORT = "cohort"
+_PACKS = "packs"
 
 
 @dataclass(frozen=True, slots=True)
-class LaneProgress:
-    """What a running cohort reports between its start and its end.
+class Watcher:
+    """What to do with news of the lanes; both must return quickly.
 
-    ``member_steps_running``: optimiser steps of packs that are not finished yet.
+    Attributes:
+        on_steps: Gets the optimiser steps, summed over members, of packs that are not finished.
+        on_notice: Gets one line on a lane that was lost or a pack that goes on.
     """
 
-    cohort_id: str
-    member_steps_running: int
+    on_steps: Callable[[int], None]
+    on_notice: Callable[[str], None]
 
 
 class LaneTrainable(tune.Trainable):
-    """Runs cohorts, one Tune trial each, on a lane that outlives them."""
+    """Trains hands of packs, one Tune trial each, on a lane that outlives them."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Start the lane and its first cohort."""
-        settings = LaneSettings(
-            workers=config["workers"],
-            cpus_per_worker=CPUS_PER_WORKER,
-            gpu_fraction=config["gpu_fraction"],
-            outbox=Path(config["outbox"]),
-            scratch=Path(config["scratch"]),
-        )
-        self._lane = Lane(settings, name=f"lane-{uuid.uuid4().hex[:8]}")
+        """Start the lane and its first hand."""
+        self._settings: LaneSettings = config["settings"]
+        self._lane = self._start_lane()
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next cohort on the same lane."""
+        """Take the next hand on the same lane."""
         self._begin(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
-        """Wait for news of the cohort and report it; the last report carries the outcomes."""
-        for message in self._lane.poll(_POLL_SECONDS):
-            match message:
-                case PackProgress(pack_id, progress):
-                    self._steps[pack_id] = progress.member_steps_done
-                case PackDone(pack_id, outcomes):
-                    self._end(pack_id)
-                    self._outcomes += [outcome.model_dump_json() for outcome in outcomes]
-                case PackFailed(pack_id, error):
-                    self._end(pack_id)
-                    self._errors.append(error)
-        return {
-            "done": not self._waiting,
-            "cohort_id": self._cohort.cohort_id,
-            "member_steps_running": sum(self._steps.values()),
-            "outcomes": self._take_outcomes(),
-            "errors": list(self._errors),
-        }
+        """Wait for news of the hand and report it."""
+        try:
+            messages = self._lane.poll(_POLL_SECONDS)
+        except LaneError as error:
+            self._replace_lane(error)
+        else:
+            self._report.note(messages)
+        return self._report.take()
 
     def cleanup(self) -> None:
         """End the lane when the sweep ends."""
@@ -94,64 +76,75 @@ class LaneTrainable(tune.Trainable):
         """Nothing to load, see :meth:`save_checkpoint`."""
 
     def _begin(self, config: dict[str, Any]) -> None:
-        self._cohort = Cohort.model_validate_json(config[_COHORT])
-        packs = cut_packs(self._cohort, config["workers"], config["pack_members"])
-        self._waiting = {pack.cohort_id for pack in packs}
-        self._steps: dict[str, int] = {}
-        self._outcomes: list[str] = []
-        self._errors: list[str] = []
+        packs = [Cohort.model_validate_json(text) for text in config[_PACKS]]
+        self._report = HandReport(packs)
         self._lane.submit(packs)
 
-    def _end(self, pack_id: str) -> None:
-        self._waiting.discard(pack_id)
-        self._steps.pop(pack_id, None)
+    def _start_lane(self) -> Lane:
+        return Lane(self._settings, name=f"lane-{uuid.uuid4().hex[:8]}")
 
-    def _take_outcomes(self) -> list[str]:
-        """Return what finished since the last report, so that no outcome waits for the rest."""
-        taken, self._outcomes = self._outcomes, []
-        return taken
+    def _replace_lane(self, error: LaneError) -> None:
+        """Give the hand back and start a new lane in this process: a new process takes longer.
+
+        The packs at work are to blame, or all where none was; the others were not tried.
+        """
+        self._report.note_lost(self._lane.at_work, str(error))
+        self._lane.destroy()
+        self._lane = self._start_lane()
 
 
 class CohortSearch(Searcher):
-    """Hands the conductor's cohorts to Tune and Tune's results to the conductor."""
+    """Hands the conductor's packs to Tune and Tune's results to the conductor."""
 
-    def __init__(
-        self,
-        conductor: Conductor,
-        fixed: dict[str, Any],
-        on_progress: Callable[[LaneProgress], None],
-    ) -> None:
+    def __init__(self, conductor: Conductor, settings: LaneSettings, watcher: Watcher) -> None:
         super().__init__()
         self._conductor = conductor
-        self._fixed = fixed
-        self._on_progress = on_progress
-        self._running: dict[str, Cohort] = {}
+        self._settings = settings
+        self._watcher = watcher
+        self._running: dict[str, Hand] = {}
+        self._steps: dict[str, int] = {}
 
     def suggest(self, trial_id: str) -> Any:
-        """Return the next cohort as a Tune config; None while others are at work."""
-        cohort = self._conductor.next_cohort()
-        if cohort is None:
+        """Return the next hand as a Tune config; None while others are at work."""
+        hand = self._conductor.next_hand()
+        if hand is None:
             # Ray types FINISHED, a string, out of what suggest may return.
             return Searcher.FINISHED if self._conductor.is_finished else None
-        self._running[trial_id] = cohort
-        return {**self._fixed, _COHORT: cohort.model_dump_json(by_alias=True)}
+        self._running[trial_id] = hand
+        packs = [pack.model_dump_json(by_alias=True) for pack in hand]
+        return {"settings": self._settings, _PACKS: packs}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Take in the outcomes of finished packs and pass on the progress."""
         self._take(result)
-        self._on_progress(LaneProgress(result["cohort_id"], result["member_steps_running"]))
+        for notice in result["notices"]:
+            self._watcher.on_notice(notice)
+        self._steps[trial_id] = result["member_steps_running"]
+        self._watcher.on_steps(sum(self._steps.values()))
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Take in the rest; what has no outcome by now has failed and is tried again."""
-        cohort = self._running.pop(trial_id)
-        errors = ["the lane died: see Ray's log"] if error else []
-        if result is not None:
-            self._take(result)
-            errors = errors or result["errors"]
-        failure = errors[0] if errors else "the cohort ended without an outcome"
-        self._conductor.fail([member.trial for member in cohort.members], failure)
+        """Take in the rest; what has no outcome by now is tried again.
+
+        Tune hands over the last result here and not to :meth:`on_trial_result`; none when the
+        lane's own process died: then all its packs count as tried.
+        """
+        hand = self._running.pop(trial_id)
+        self._steps.pop(trial_id, None)
+        if result is None or error:
+            self._watcher.on_notice("a lane died and is started anew")
+            self._conductor.fail(_members(hand), "the lane died: see Ray's log")
+            return
+        self._take(result)
+        for notice in result["notices"]:
+            self._watcher.on_notice(notice)
+        failures: dict[str, str] = dict(result["failures"])
+        untried = [pack for pack in hand if pack.cohort_id not in failures]
+        self._conductor.put_back(_members(untried))
+        for pack in hand:
+            if pack.cohort_id in failures:
+                self._conductor.fail(_members([pack]), failures[pack.cohort_id])
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its searcher for a restore that never happens."""
@@ -170,12 +163,9 @@ class CohortSearch(Searcher):
 
 
 def run_cohorts(
-    conductor: Conductor,
-    plan: LanePlan,
-    folder: StudyFolder,
-    on_progress: Callable[[LaneProgress], None],
+    conductor: Conductor, plan: LanePlan, settings: LaneSettings, watcher: Watcher
 ) -> None:
-    """Run the conductor's cohorts on the lanes until it has no more.
+    """Run the conductor's packs on the lanes until it has no more.
 
     Call inside :func:`orchestrator.tune_connection.connected`. What fails is counted by the
     conductor, not raised: ``Tuner.fit`` does not raise either when trials fail.
@@ -183,17 +173,11 @@ def run_cohorts(
     Raises:
         SweepCutError: If Ray stops before the conductor has finished.
     """
-    fixed = {
-        "workers": plan.workers,
-        "gpu_fraction": plan.gpu_fraction,
-        "pack_members": plan.pack_members,
-        "outbox": str(folder.outbox),
-        "scratch": str(folder.scratch / "train"),
-    }
+    conductor.deal_for(plan)
     tuner = tune.Tuner(
         tune.with_resources(LaneTrainable, {"CPU": DRIVER_CPUS}),
         tune_config=tune.TuneConfig(
-            search_alg=CohortSearch(conductor, fixed, on_progress),
+            search_alg=CohortSearch(conductor, settings, watcher),
             num_samples=-1,
             max_concurrent_trials=plan.lanes,
             reuse_actors=True,
@@ -201,7 +185,7 @@ def run_cohorts(
             trial_dirname_creator=_short_name,
         ),
         run_config=tune.RunConfig(
-            name="tune", storage_path=str(folder.scratch), verbose=0, callbacks=[]
+            name="tune", storage_path=str(settings.scratch), verbose=0, callbacks=[]
         ),
     )
     tuner.fit()
@@ -209,5 +193,9 @@ def run_cohorts(
         raise SweepCutError("Ray ended the sweep before its time; finished trials are kept")
 
 
+def _members(packs: Sequence[Cohort]) -> list[str]:
+    return [member.trial for pack in packs for member in pack.members]
+
+
 def _short_name(trial: Any) -> str:
-    return f"cohort-{trial.trial_id}"
+    return f"hand-{trial.trial_id}"

@@ -76,8 +76,9 @@ class Checkpoints:
         )
 
     def remove(self, pack_id: str) -> None:
-        """Remove a pack's checkpoint: call when its outcomes are on disk."""
-        self._path(pack_id).unlink(missing_ok=True)
+        """Remove the checkpoints of a pack and its halves: call when its outcomes are on disk."""
+        for path in self.folder.glob(f"{pack_id}.*"):
+            path.unlink(missing_ok=True)
 
     def _path(self, pack_id: str) -> Path:
         return self.folder / f"{pack_id}.safetensors"

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.conductor import ATTEMPTS, Conductor
+from orchestrator.lane_plan import LanePlan
 from orchestrator.ledger import Ledger
 from orchestrator.record import TrialState
 from tests.orchestrator.fabricated import fabricate, make_tiny, open_ledger, told, undated
@@ -27,8 +28,8 @@ def conduct(folder: Path, *overrides: str) -> tuple[Conductor, Ledger, Outbox]:
 
 
 def drain(conductor: Conductor) -> list[Cohort]:
-    """Take every cohort that is ready."""
-    return list(iter(conductor.next_cohort, None))
+    """Take every pack that is ready."""
+    return [pack for hand in iter(conductor.next_hand, None) for pack in hand]
 
 
 def keys_of(cohorts: Sequence[Cohort]) -> list[str]:
@@ -139,7 +140,7 @@ def test_a_finished_study_has_nothing_to_do_when_it_is_opened_again(tmp_path: Pa
     content = (tmp_path / "ledger.journal").read_bytes()
     conductor, _, _ = conduct(tmp_path)
     assert conductor.is_finished
-    assert conductor.next_cohort() is None
+    assert conductor.next_hand() is None
     assert (tmp_path / "ledger.journal").read_bytes() == content
 
 
@@ -239,3 +240,39 @@ def test_whoever_watches_is_told_of_every_change(tmp_path: Path) -> None:
     assert seen == [1, 3]
     assert conductor.standing().trials_asked == len(keys)
     assert conductor.standing().trials_budget == 30
+
+
+def test_a_retried_pack_has_the_members_it_had_so_that_its_checkpoint_is_found(
+    tmp_path: Path,
+) -> None:
+    plan = LanePlan(lanes=1, workers=2, pack_members=2)
+    conductor, _, _ = conduct(tmp_path)
+    conductor.deal_for(plan)
+    packs = drain(conductor)
+    done, failed, *others = packs
+    conductor.take([fabricate(key) for key in keys_of([done])])
+    conductor.fail(keys_of([failed]), "the lane died")
+    assert drain(conductor) == [failed]
+    conductor.put_back(keys_of(others))
+    assert drain(conductor) == others
+    resumed, _, _ = conduct(tmp_path)
+    resumed.deal_for(plan)
+    assert drain(resumed) == [failed, *others]
+
+
+def test_trials_whose_lane_died_before_it_came_to_them_lose_no_attempt(tmp_path: Path) -> None:
+    conductor, ledger, _ = conduct(tmp_path)
+    keys = keys_of(drain(conductor))
+    for _ in range(2 * ATTEMPTS):
+        conductor.put_back(keys)
+        assert sorted(keys_of(drain(conductor))) == sorted(keys)
+    assert all(told(ledger)[key] is None for key in keys)
+
+
+def test_every_lane_gets_its_share_of_a_round(tmp_path: Path) -> None:
+    conductor, _, _ = conduct(tmp_path)
+    asked = keys_of(drain(conductor))
+    conductor.deal_for(LanePlan(lanes=2, workers=2, pack_members=16))
+    hands = list(iter(conductor.next_hand, None))
+    assert [len(hand) for hand in hands] == [2, 2]
+    assert sorted(key for hand in hands for key in keys_of(hand)) == sorted(asked)
