@@ -8,13 +8,13 @@ How trials are grouped and cut changes the speed, never an outcome (a parity tes
 import hashlib
 import math
 import random
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from orchestrator.ledger import replicate_seed
 from orchestrator.planners.protocol import Proposal
 from search_spaces.study import Study
 from trainer.cohort import Cohort, Member
+from trainer.couples import group_couples
 from trainer.models.layers import widest_norm
 from trainer.seeds import derive_seed
 from trainer.settings import ModelSettings, SharedTrainSettings, TrainSettings, TrialSettings
@@ -31,19 +31,22 @@ def group_cohorts(study: Study, proposals: Sequence[Proposal]) -> list[Cohort]:
         study: Gives the settings and the seeds.
         proposals: Trials to run; their order is irrelevant.
     """
-    groups: dict[str, list[tuple[TrialSettings, Member]]] = defaultdict(list)
+    groups: dict[str, tuple[TrialSettings, list[Member]]] = {}
     for proposal in sorted(proposals, key=lambda p: p.key):
         settings = study.settings_at(proposal.point)
-        groups[_shared(settings)].append((settings, _member(study, proposal, settings)))
+        _, members = groups.setdefault(_shared(settings), (settings, []))
+        members.append(_member(study, proposal, settings))
     return [
-        _cohort(group[start : start + _COHORT_MEMBERS])
-        for group in groups.values()
-        for start in range(0, len(group), _COHORT_MEMBERS)
+        _cohort(settings, members)
+        for settings, everybody in groups.values()
+        for members in _fill(group_couples(everybody), _COHORT_MEMBERS)
     ]
 
 
 def cut_packs(cohort: Cohort, workers: int, most_members: int) -> list[Cohort]:
     """Cut a cohort into packs of neighbours: one replicate and one objective where possible.
+
+    Members of a couple stay together, in a pack of more than ``most_members`` if need be.
 
     Args:
         workers: Every worker gets as many packs as the others, where members suffice.
@@ -53,9 +56,21 @@ def cut_packs(cohort: Cohort, workers: int, most_members: int) -> list[Cohort]:
     turns = math.ceil(len(members) / (workers * most_members))
     size = math.ceil(len(members) / (workers * turns))
     return [
-        _pack(cohort, f"{cohort.cohort_id}-{number:03d}", members[start : start + size])
-        for number, start in enumerate(range(0, len(members), size))
+        _pack(cohort, f"{cohort.cohort_id}-{number:03d}", pack)
+        for number, pack in enumerate(_fill(group_couples(members), size))
     ]
+
+
+def _fill(couples: Iterable[Sequence[Member]], size: int) -> Iterator[list[Member]]:
+    """Yield lists of at most ``size`` members, couples whole: a larger one is a list alone."""
+    taken: list[Member] = []
+    for couple in couples:
+        if taken and len(taken) + len(couple) > size:
+            yield taken
+            taken = []
+        taken = [*taken, *couple]
+    if taken:
+        yield taken
 
 
 def _pack(cohort: Cohort, pack_id: str, members: Sequence[Member]) -> Cohort:
@@ -84,6 +99,7 @@ def _with_norm_of(members: Sequence[Member], model: ModelSettings) -> ModelSetti
 
 def _member(study: Study, proposal: Proposal, settings: TrialSettings) -> Member:
     # Drawn per trial, so that no packing and no order changes who is audited.
+    reference = study.reference_of(proposal.point)
     draw = random.Random(derive_seed(study.name, study.seed, "audit", proposal.key)).random()
     return Member(
         trial=proposal.key,
@@ -96,12 +112,12 @@ def _member(study: Study, proposal: Proposal, settings: TrialSettings) -> Member
         objective=settings.objective,
         audited=draw < settings.collapse.audit,
         norm=settings.model.norm if _has_own_norm(settings) else None,
+        couple=None if reference is None else Proposal(reference, proposal.replicate).key,
+        is_reference=reference == proposal.point,
     )
 
 
-def _cohort(group: Sequence[tuple[TrialSettings, Member]]) -> Cohort:
-    settings = group[0][0]
-    members = tuple(member for _, member in group)
+def _cohort(settings: TrialSettings, members: Sequence[Member]) -> Cohort:
     content = _shared(settings) + "".join(member.trial for member in members)
     return Cohort(
         cohort_id=hashlib.sha256(content.encode()).hexdigest()[:12],
@@ -109,5 +125,5 @@ def _cohort(group: Sequence[tuple[TrialSettings, Member]]) -> Cohort:
         model=_with_norm_of(members, settings.model),
         train=settings.train.shared(),
         collapse=settings.collapse,
-        members=members,
+        members=tuple(members),
     )

@@ -12,7 +12,7 @@ from search_spaces.explain import explain
 from search_spaces.leaves import read_leaves
 from search_spaces.located import LocatedMapping, find_origin, strip_origins
 from search_spaces.schema import read_model
-from search_spaces.study import Budget, OptimiseSettings, PlannerKind, Question
+from search_spaces.study import AlignSettings, Budget, OptimiseSettings, PlannerKind, Question
 from trainer.settings import CollapseSettings, Frozen
 
 MAX_NAME_LENGTH = 80
@@ -42,6 +42,7 @@ class StudyHeader(Frozen):
     seed: Annotated[int, Field(ge=0)] = 0
     collapse: CollapseSettings = CollapseSettings()
     optimise: OptimiseSettings | None = None
+    align: AlignSettings | None = None
     budget: Budget
 
 

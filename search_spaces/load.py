@@ -84,4 +84,5 @@ def _assemble(header: StudyHeader, body: Body, text: str, overrides: tuple[str, 
         optimise=header.optimise,
         source_text=text,
         overrides=overrides,
+        align=header.align,
     )

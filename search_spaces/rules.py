@@ -8,7 +8,7 @@ from search_spaces.complaints import Complaints
 from search_spaces.header import StudyHeader
 from search_spaces.located import LocatedMapping, find_origin
 from search_spaces.settings_reader import Setting
-from search_spaces.study import KIND, LR, PlannerKind, Question
+from search_spaces.study import COUPLING_MEASURES, KIND, LR, PlannerKind, Question
 
 MAX_SLICES = 100_000
 """More combinations than any budget covers; written down, they would fill the memory."""
@@ -40,6 +40,7 @@ def check_rules(
     """Complain where question, planner and axes do not fit together."""
     _check_planner(header, root, complaints)
     _check_optimise(header, root, complaints)
+    _check_align(header, settings, root, complaints)
     _check_utility(header, settings, root, complaints)
     if header.question in (Question.BOUNDARY, Question.GRID):
         _check_slice_count(settings, root, complaints)
@@ -86,12 +87,42 @@ def _check_optimise(header: StudyHeader, root: LocatedMapping, complaints: Compl
             "optimise: {metric: knn_accuracy, direction: maximize}"
         )
         complaints.add(find_origin(root, ("question",)), "optimise", message)
+    elif header.optimise is not None and header.optimise.metric in COUPLING_MEASURES:
+        message = (
+            f"{header.optimise.metric} compares objective kinds, which question: optimise chooses "
+            "from; take another metric, or question: grid"
+        )
+        complaints.add(find_origin(root, ("optimise", "metric")), "optimise.metric", message)
     elif not asks and header.optimise is not None:
         message = (
             f"only question: optimise uses it, and this is question: {header.question.value}; "
             "leave it out or change the question"
         )
         complaints.add(find_origin(root, ("optimise",)), "optimise", message)
+
+
+def _check_align(
+    header: StudyHeader,
+    settings: Mapping[str, Setting],
+    root: LocatedMapping,
+    complaints: Complaints,
+) -> None:
+    if header.align is None or KIND not in settings or complaints.has_any_at(KIND):
+        return
+    kinds = [str(probe.value) for probe in settings[KIND].probes]
+    if len(kinds) == 1 or header.align.reference not in kinds:
+        message = (
+            f"expected one of at least two objective kinds of this study, got "
+            f"{header.align.reference!r} and objective.kind: {', '.join(kinds)}; list in "
+            "objective.kind the reference and what is to be compared with it"
+        )
+        complaints.add(find_origin(root, ("align", "reference")), "align.reference", message)
+    if choose_planner(header) is not PlannerKind.GRID:
+        message = (
+            f"only planner: grid tries every kind at the same settings, and this study's is "
+            f"{choose_planner(header).value}; add planner: grid, or leave align out"
+        )
+        complaints.add(find_origin(root, ("align",)), "align", message)
 
 
 def _check_utility(

@@ -66,8 +66,21 @@ Measure = Literal[
     "total_variance",
     "uniformity",
     "alignment",
+    "cka_features",
+    "cka_projections",
+    "rsa_features",
+    "rsa_projections",
+    "weight_gap",
 ]
-"""What a finished trial measures (``Outcome.measures``)."""
+"""What a finished trial measures (``Outcome.measures``).
+
+The last five, against the reference, only with ``align`` and for other kinds than it.
+"""
+
+
+COUPLING_MEASURES = frozenset(
+    {"cka_features", "cka_projections", "rsa_features", "rsa_projections", "weight_gap"}
+)
 
 
 class OptimiseSettings(Frozen):
@@ -75,6 +88,16 @@ class OptimiseSettings(Frozen):
 
     metric: Measure
     direction: Literal["maximize", "minimize"]
+
+
+class AlignSettings(Frozen):
+    """Which objective kind the others are compared with over training.
+
+    Trials that are equal in everything but ``objective.kind`` form a couple. A trial whose kind
+    lacks an axis of the reference's is compared with the reference at that axis's lowest value.
+    """
+
+    reference: str
 
 
 @dataclass(frozen=True)
@@ -91,6 +114,7 @@ class Study:
         replicates: Trials per point, each with a seed of its own (``seeds`` in the file).
         seed: What all seeds derive from.
         source_text: The YAML exactly as written, without the overrides.
+        align: Set if trials of different kinds are compared over training.
         overrides: ``--set`` overrides, ``path=value`` each, in order. The file and these
             together are the study: ``parse_study(source_text, name, overrides)`` repeats it.
     """
@@ -107,6 +131,7 @@ class Study:
     optimise: OptimiseSettings | None
     source_text: str = field(compare=False, repr=False)
     overrides: tuple[str, ...] = field(default=(), compare=False)
+    align: AlignSettings | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -123,6 +148,7 @@ class Study:
                 "seeds": self.replicates,
                 "seed": self.seed,
                 "optimise": self.optimise and self.optimise.model_dump(mode="json"),
+                "align": self.align and self.align.model_dump(mode="json"),
                 "axes": {axis.path: describe_axis(axis) for axis in self.axes},
                 "settings": {kind: self._settings_off_axes(kind) for kind in self.kinds},
             }
@@ -159,6 +185,18 @@ class Study:
         """Return the point of an objective kind that is lowest, or first, on every axis."""
         axes = self.axes_for(kind)
         return Point.of({a.path: kind if a.path == KIND else a.grid()[0] for a in axes})
+
+    def reference_of(self, point: Point) -> Point | None:
+        """Return the point that a point is compared with; None in a study without ``align``.
+
+        That of the reference's kind with the same coordinates, the lowest or first where the
+        point has none. A reference is its own.
+        """
+        if self.align is None:
+            return None
+        kind, given = self.align.reference, dict(point.coordinates)
+        corner = dict(self.corner(kind).coordinates)
+        return Point.of({p: v if p == KIND else given.get(p, v) for p, v in corner.items()})
 
     def settings_at(self, point: Point) -> TrialSettings:
         """Return the settings of a trial at a point.

@@ -3,7 +3,7 @@
 Shape legend: M = members, N = evaluation images, F = flat pixels or features, D = embedding.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from trainer.collapse.regime import CollapseLevel
 from trainer.collapse.spectrum import Collapse, measure
+from trainer.couples import find_references, measure_coupling
 from trainer.data.augment import evaluation_view
 from trainer.data.image_data import ImageData
 from trainer.probes import knn_accuracy
@@ -24,13 +25,15 @@ _NEIGHBOURS = 20
 class Reading:
     """One member's measures at one check; ``values`` is empty when its embeddings are not finite.
 
-    ``score`` is the study's metric.
+    ``score`` is the study's metric, ``coupling`` how alike the member is to its reference: empty
+    without one, or if either's embeddings are not finite.
     """
 
     is_finite: bool
     score: float
     values: dict[str, float]
     spectrum: tuple[float, ...]
+    coupling: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +61,21 @@ class Evaluation:
 
     def read(self, stack: Stack) -> list[Reading]:
         """Measure every member in evaluation mode, without augmentation but for ``alignment``."""
-        _, projections_MND = stack.embed(self.images_NF)
+        features_MNF, projections_MND = stack.embed(self.images_NF)
         _, partners_MND = stack.embed(self.partner_NF)
         is_finite = _finite_members(projections_MND) & _finite_members(partners_MND)
         # A member without finite embeddings is measured as zeros and its numbers are dropped.
         mask_M11 = is_finite[:, None, None]
         collapse = measure(projections_MND.where(mask_M11, 0.0), partners_MND.where(mask_M11, 0.0))
-        return _readings(is_finite, self.level.score(collapse), collapse)
+        readings = _readings(is_finite, self.level.score(collapse), collapse)
+        is_finite &= _finite_members(features_MNF)
+        for member, reference in find_references(stack.members).items():
+            if is_finite[member] and is_finite[reference]:
+                coupling = measure_coupling(
+                    member, reference, features_MNF, projections_MND, stack.parameters
+                )
+                readings[member] = replace(readings[member], coupling=coupling)
+        return readings
 
     def knn_accuracies(self, stack: Stack) -> list[float]:
         """Return each member's kNN test accuracy on encoder features h (utility, in [0, 1]).

@@ -29,7 +29,8 @@ class Member(Frozen):
 
     ``seed`` is the replicate's seed: members with equal seeds start from the same weights and
     see the same batches and augmentations (paired randomness). ``norm`` is the member's own
-    normalisation; None takes the cohort's.
+    normalisation; None takes the cohort's. ``couple`` names the couple it belongs to, which stays
+    in one pack to its end and is compared with its reference.
     """
 
     trial: str
@@ -42,6 +43,8 @@ class Member(Frozen):
     objective: ObjectiveSettings
     audited: bool = False
     norm: Norm | None = None
+    couple: str | None = None
+    is_reference: bool = False
 
 
 class Cohort(Frozen):
@@ -89,6 +92,10 @@ class Outcome(Frozen):
         spectrum: Eigenvalues of the uncentred second moment, descending, summing to 1; empty
             when diverged.
         history: Measures at every check.
+        coupling: Measures against the couple's reference, at the checks that both reached: the
+            history of its own that they need, since a reference that diverges ends them. Among
+            ``measures`` and ``initial`` where both have them. None for a trial in no couple, for
+            a reference, and where the reference is not trained beside it.
         steps_done: Optimiser steps taken; fewer than planned when decided early.
         diverged_at_step: The step whose loss or embeddings were not finite.
         early_regime: What an early decision said, for audited members that went on to the end
@@ -108,6 +115,7 @@ class Outcome(Frozen):
     diverged_at_step: int | None = None
     early_regime: Regime | None = None
     seconds: Annotated[float, Field(ge=0.0)] = 0.0
+    coupling: History | None = None
 
     @property
     def is_collapsed(self) -> bool:

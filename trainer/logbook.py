@@ -74,7 +74,10 @@ class Logbook:
         entry.losses.append(loss)
 
     def is_decided(self, member: Member) -> bool:
-        """Say whether the member may leave now; an audited one never does, but is noted."""
+        """Say whether the member may leave now; an audited one never does, but is noted.
+
+        Nor does a coupled one: the others of its couple need it to the end.
+        """
         entry, settings = self._entries[member.trial], self._cohort.collapse
         if settings.settle_checks == 0:
             return False
@@ -83,7 +86,7 @@ class Logbook:
             return False
         if entry.early_regime is None:
             entry.early_regime = self._classify(entry, knn=None)
-        return not member.audited
+        return not member.audited and member.couple is None
 
     def close_diverged(self, member: Member, step: int) -> None:
         """End a member whose loss or embeddings stopped being finite at ``step``."""
@@ -100,6 +103,7 @@ class Logbook:
             decided_early=step < self._cohort.train.steps,
             diverged_at_step=step,
             early_regime=entry.early_regime,
+            coupling=_coupling(entry),
         )
 
     def close(self, member: Member, knn: float, step: int) -> None:
@@ -110,13 +114,16 @@ class Logbook:
             trial=member.trial,
             regime=self._classify(entry, knn=knn),
             score=last.score,
-            measures=last.values | {"train_loss": entry.losses[-1], "knn_accuracy": knn},
+            measures=last.values
+            | {"train_loss": entry.losses[-1], "knn_accuracy": knn}
+            | last.coupling,
             initial=_initial(entry),
             spectrum=last.spectrum,
             history=_history(entry),
             steps_done=step,
             decided_early=step < self._cohort.train.steps,
             early_regime=entry.early_regime if member.audited else None,
+            coupling=_coupling(entry),
         )
 
     def outcomes(self, seconds: float) -> list[Outcome]:
@@ -156,7 +163,20 @@ class Logbook:
 
 def _initial(entry: Entry) -> dict[str, float]:
     loss = {} if entry.initial_loss is None else {"train_loss": entry.initial_loss}
-    return entry.initial.values | loss | {"knn_accuracy": entry.initial_knn}
+    own = entry.initial.values | loss | {"knn_accuracy": entry.initial_knn}
+    return own | entry.initial.coupling
+
+
+def _coupling(entry: Entry) -> History | None:
+    """Return the measures against the reference, at the checks where there are any."""
+    checks = zip([0, *entry.steps], [entry.initial, *entry.readings], strict=True)
+    rows = [(step, reading.coupling) for step, reading in checks if reading.coupling]
+    if not rows:
+        return None
+    return History(
+        steps=tuple(step for step, _ in rows),
+        values={name: tuple(row[name] for _, row in rows) for name in rows[0][1]},
+    )
 
 
 def _history(entry: Entry) -> History:

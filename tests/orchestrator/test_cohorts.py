@@ -139,3 +139,56 @@ def test_who_is_audited_is_a_matter_of_the_trial_alone() -> None:
     assert together == alone
     assert 40 <= len(together) <= 80  # 60 expected
     assert not audited(group_cohorts(make_tiny("collapse.audit=0.0"), proposals))
+
+
+ALIGNED = make_tiny(
+    "question=grid",
+    "planner=grid",
+    "objective.kind=[cl, nscl, ce]",
+    "lr=[0.01, 0.1, 1.0]",
+    "align.reference=cl",
+    "train.batch_size=[16, 32]",
+)
+
+
+def align_everywhere(replicates: int) -> list[Proposal]:
+    points = [
+        point.replace("lr", lr) for point in ALIGNED.slices() for lr in (0.01, 0.1, 1.0, 0.3, 0.4)
+    ]
+    return [Proposal(point, r) for point in points for r in range(replicates)]
+
+
+def test_a_couple_is_a_reference_and_its_equals() -> None:
+    for cohort in group_cohorts(ALIGNED, align_everywhere(2)):
+        couples: dict[str | None, list[str]] = {}
+        for member in cohort.members:
+            couples.setdefault(member.couple, []).append(member.trial)
+        assert len(couples) == 10
+        for couple, trials in couples.items():
+            members = [m for m in cohort.members if m.trial in trials]
+            assert {m.objective.kind for m in members} == {"cl", "nscl", "ce"}
+            assert len({(m.lr, m.seed, m.replicate) for m in members}) == 1
+            assert [m.trial for m in members if m.is_reference] == [couple]
+
+
+@settings(max_examples=25, deadline=None)
+@given(replicates=st.integers(1, 20), workers=st.integers(1, 5), most_members=st.integers(1, 20))
+def test_couples_are_never_torn(replicates: int, workers: int, most_members: int) -> None:
+    proposals = align_everywhere(replicates)
+    cohorts = group_cohorts(ALIGNED, proposals)
+    packs = [pack for cohort in cohorts for pack in cut_packs(cohort, workers, most_members)]
+    assert sorted(trials_of(packs)) == sorted(p.key for p in proposals)
+    assert max(len(cohort.members) for cohort in cohorts) <= 256
+    for pack in packs:
+        assert len(pack.members) <= max(most_members, 3)
+        by_couple: dict[str | None, int] = {}
+        for member in pack.members:
+            by_couple[member.couple] = by_couple.get(member.couple, 0) + 1
+        assert set(by_couple.values()) == {3}
+
+
+def test_without_align_nobody_is_coupled() -> None:
+    for cohort in group_cohorts(WIDE, propose_everywhere(20)):
+        assert {(member.couple, member.is_reference) for member in cohort.members} == {
+            (None, False)
+        }

@@ -56,8 +56,8 @@ def test_an_override_can_repair_the_file() -> None:
         ),
         (
             "budgt.trials=3",
-            "--set budgt.trials=3: budgt: unknown key; known keys: budget, collapse, data, lr, "
-            "model, objective, optimise, planner, question, seed, seeds, study, train; "
+            "--set budgt.trials=3: budgt: unknown key; known keys: align, budget, collapse, data, "
+            "lr, model, objective, optimise, planner, question, seed, seeds, study, train; "
             "did you mean budget?",
         ),
         (

@@ -10,7 +10,7 @@ from search_spaces.schema import (
     paths_of,
     section_schema,
 )
-from search_spaces.study import Measure
+from search_spaces.study import COUPLING_MEASURES, Measure
 from trainer.collapse.spectrum import Collapse
 
 
@@ -46,4 +46,5 @@ def test_a_key_shared_by_kinds_never_is_a_value_of_one_and_a_mapping_of_another(
 
 def test_the_metrics_that_can_be_optimised_are_those_that_are_measured() -> None:
     collapse = {f.name for f in dataclasses.fields(Collapse) if f.name != "spectrum_K"}
-    assert set(get_args(Measure)) == collapse | {"knn_accuracy", "train_loss"}
+    others = {"knn_accuracy", "train_loss"} | COUPLING_MEASURES
+    assert set(get_args(Measure)) == collapse | others

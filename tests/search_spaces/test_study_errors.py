@@ -12,7 +12,7 @@ OBJECTIVE_KEYS = (
     "base, degrade_angle_degrees, kind, label_fraction, lambda, prototypes, similarity, temperature"
 )
 TOP_LEVEL_KEYS = (
-    "budget, collapse, data, lr, model, objective, optimise, planner, question, seed, seeds, "
+    "align, budget, collapse, data, lr, model, objective, optimise, planner, question, seed, seeds, "
     "study, train"
 )
 NAME_RULE = (
