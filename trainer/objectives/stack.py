@@ -10,7 +10,7 @@ from typing import Self, TypeVar
 import torch
 from torch import Tensor
 
-from trainer.losses.rows import normalize_rows, pad_columns
+from trainer.losses.unit_views import normalize_views
 from trainer.objectives.protocol import ObjectiveBatch, ObjectiveContext
 
 Stack = TypeVar("Stack", bound="MemberStack")
@@ -63,24 +63,7 @@ def constant_dtype(context: ObjectiveContext) -> torch.dtype:
 
 def unit_views(batch: ObjectiveBatch) -> tuple[Tensor, Tensor]:
     """Return both views L2-normalised, D padded with zero columns to a multiple of 16."""
-    return unit_rows(batch.x_MBD), unit_rows(batch.y_MBD)
-
-
-def unit_rows(projections_MBD: Tensor) -> Tensor:
-    """Return one view's rows as :func:`unit_views` does.
-
-    Their gradient is laid out row by row before it is passed on: how it arrives depends on which
-    form of a loss the other members took, and sums over a row depend on its layout.
-    """
-    rows_MBD = normalize_rows(pad_columns(projections_MBD))
-    if rows_MBD.requires_grad:
-        rows_MBD.register_hook(lay_out_rows)  # type: ignore[no-untyped-call]
-    return rows_MBD
-
-
-def lay_out_rows(gradient_MBD: Tensor | None) -> Tensor | None:
-    """Return the gradient contiguous; autograd may hand over None for a gradient of zero."""
-    return None if gradient_MBD is None else gradient_MBD.contiguous()
+    return normalize_views(batch.x_MBD, batch.y_MBD)
 
 
 def apply_in_cache(loss: Callable[..., Tensor], x_MBD: Tensor, *others_M: Tensor) -> Tensor:
