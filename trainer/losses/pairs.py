@@ -45,6 +45,8 @@ def as_member_scalar(value: Scalar, like: Tensor) -> Tensor:
 
     Floats and tensors take the same route from here, so they give the same bits.
     """
+    if isinstance(value, Tensor) and value.dtype == like.dtype and value.device == like.device:
+        return value
     return torch.as_tensor(value, dtype=like.dtype, device=like.device)
 
 
@@ -61,15 +63,22 @@ def check_temperature(temperature: Scalar) -> None:
 def member_shape(x_MBD: Tensor, *scalars: Scalar) -> torch.Size:
     """Return the leading dims of a call, embeddings and scalars broadcast against each other."""
     shapes = [scalar.shape for scalar in scalars if isinstance(scalar, Tensor)]
+    if all(shape == x_MBD.shape[:-2] for shape in shapes):
+        return x_MBD.shape[:-2]  # as in training; torch.broadcast_shapes takes 40 us
     return torch.Size(torch.broadcast_shapes(x_MBD.shape[:-2], *shapes))  # type: ignore[no-untyped-call]
 
 
 def stack_embeddings(embeddings_MBD: Tensor, members: torch.Size) -> Tensor:
     """Return embeddings with exactly one leading dim, in at least float32."""
+    if len(members) == 1 and embeddings_MBD.shape[:-2] == members:
+        return promote_half(embeddings_MBD)
     rows_BD = embeddings_MBD.shape[-2:]
     return promote_half(embeddings_MBD).expand(*members, *rows_BD).reshape(-1, *rows_BD)
 
 
 def stack_scalar(value: Scalar, members: torch.Size, like: Tensor) -> Tensor:
     """Return a scalar setting as one number per member, shape [M], in ``like``'s dtype."""
-    return as_member_scalar(value, like).expand(members).reshape(-1)
+    value_M = as_member_scalar(value, like)
+    if len(members) == 1 and value_M.shape == members:
+        return value_M
+    return value_M.expand(members).reshape(-1)
