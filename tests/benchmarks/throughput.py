@@ -2,9 +2,9 @@
 
     python tests/benchmarks/throughput.py [--json] [--only WORD] [--plot FILE.png]
 
-One JSON object a line with --json: ``name``, ``peer``, ``ratio`` and ``goal``; the sign in
-``better`` says which side of the goal is good. Rows of ``cost`` compare the cost of one at a size with
-that at the size before; the orchestration's largest sizes must cost no more each.
+One JSON object a line with --json: ``name``, ``peer``, ``ratio`` and ``goal``; ``better``
+says which side of the goal is good. Rows of ``cost`` compare the cost of one at a size with that
+at the size before; the orchestration's largest sizes must cost no more each.
 All in one run, about 25 minutes on two quiet cores; ``--only stacked`` takes seconds.
 """
 
