@@ -13,6 +13,7 @@ from orchestrator.lane_plan import LanePlan
 from orchestrator.planners.protocol import Proposal
 from search_spaces.study import Study
 from trainer.cohort import Cohort
+from trainer.couples import group_couples
 
 Hand = tuple[Cohort, ...]
 """Packs that one lane gets at once: one Tune trial."""
@@ -29,8 +30,9 @@ def deal(
     Args:
         study: Gives the settings and the seeds.
         rounds: All trials asked so far, by round.
-        open_keys: The trials to train. Others are left out of their packs; a pack's trials are
-            told together, so that this cuts a pack only after a change of the plan.
+        open_keys: The trials to train. Others are left out of their packs, unless one of their
+            couple is open. A pack's trials are told together, so that this cuts a pack only
+            after a change of the plan.
         plan: How many lanes of how many workers there are.
     """
     return [hand for round_ in rounds for hand in _deal_round(study, round_, open_keys, plan)]
@@ -57,5 +59,11 @@ def _deal_round(
 
 
 def _keep_open(pack: Cohort, open_keys: Set[str]) -> Cohort | None:
-    members = tuple(member for member in pack.members if member.trial in open_keys)
+    # A couple is trained as a whole or not at all: its members are compared.
+    couples = [
+        couple
+        for couple in group_couples(pack.members)
+        if any(member.trial in open_keys for member in couple)
+    ]
+    members = tuple(member for couple in couples for member in couple)
     return pack.model_copy(update={"members": members}) if members else None

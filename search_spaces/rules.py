@@ -117,10 +117,12 @@ def _check_align(
             "objective.kind the reference and what is to be compared with it"
         )
         complaints.add(find_origin(root, ("align", "reference")), "align.reference", message)
-    if choose_planner(header) is not PlannerKind.GRID:
+    is_default = header.planner is None and header.question is Question.GRID
+    if header.planner is not PlannerKind.GRID and not is_default:
+        got = "none" if header.planner is None else header.planner.value
         message = (
-            f"only planner: grid tries every kind at the same settings, and this study's is "
-            f"{choose_planner(header).value}; add planner: grid, or leave align out"
+            f"needs planner: grid, which tries every kind at the same settings, got {got}; add "
+            "planner: grid, or leave align out"
         )
         complaints.add(find_origin(root, ("align",)), "align", message)
 

@@ -65,3 +65,14 @@ def test_trials_that_are_told_are_left_out_of_a_pack_after_a_change_of_the_plan(
     _, *others = [p.key for p in round_]
     hands = deal(STUDY, [round_], set(others), LanePlan(lanes=1, workers=1, pack_members=16))
     assert sorted(trials_of(hands)) == sorted(others)
+
+
+def test_a_couple_is_dealt_whole_as_long_as_one_of_it_is_open() -> None:
+    study = make_tiny(
+        "question=grid", "planner=grid", "objective.kind=[cl, nscl]", "align.reference=cl"
+    )
+    rates = (0.01, 0.1, 1.0)
+    round_ = propose(*rates, kind="cl") + propose(*rates, kind="nscl")
+    wanted = next(p.key for p in round_ if p.point["lr"] == 0.1)
+    hands = deal(study, [round_], {wanted}, LanePlan(lanes=1, workers=1, pack_members=16))
+    assert sorted(trials_of(hands)) == sorted(p.key for p in round_ if p.point["lr"] == 0.1)

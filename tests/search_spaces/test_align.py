@@ -63,8 +63,14 @@ def test_without_align_nothing_is_compared() -> None:
         (
             "align:",
             "planner: qmc\nalign:",
-            "s.yaml:8: align: only planner: grid tries every kind at the same settings, and this "
-            "study's is qmc; add planner: grid, or leave align out",
+            "s.yaml:8: align: needs planner: grid, which tries every kind at the same settings, "
+            "got qmc; add planner: grid, or leave align out",
+        ),
+        (
+            "question: grid",
+            "question: optimise\noptimise: {metric: effective_rank, direction: maximize}",
+            "s.yaml:8: align: needs planner: grid, which tries every kind at the same settings, "
+            "got none; add planner: grid, or leave align out",
         ),
         ("{reference: cl}", "{}", "s.yaml:7: align.reference: missing; add this key"),
         (

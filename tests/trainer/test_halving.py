@@ -85,6 +85,22 @@ def test_halves_hold_every_member_once_under_names_of_their_own() -> None:
     assert len({first.cohort_id, second.cohort_id, PACK.cohort_id}) == 3
 
 
+def test_couples_are_never_halved() -> None:
+    names = ["a", "a", "a", "b", None, "c", "c"]
+    members = tuple(
+        member.model_copy(update={"couple": name})
+        for member, name in zip(PACK.members, names, strict=True)
+    )
+    pack = PACK.model_copy(update={"members": members})
+    first, second = halve(pack)
+    assert [m.couple for m in first.members] == ["a", "a", "a", "b"]
+    assert first.members + second.members == members
+    assert [len(half.members) for half in halve(second)] == [1, 2]
+    couple = pack.model_copy(update={"members": members[:3]})
+    with pytest.raises(torch.cuda.OutOfMemoryError, match="Tried to allocate"):
+        train_fitting(couple, with_room_for(2, []))
+
+
 def make_worker(folder: Path, told: list[PackTaken | PackProgress]) -> Worker:
     checkpoints = Checkpoints(folder / "kept", 0.0)
     return Worker(CPU, ALONE, Outbox(folder / "outbox"), checkpoints, told.append)

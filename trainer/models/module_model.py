@@ -10,12 +10,14 @@ D = embedding.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from trainer.collapse.members import align
+from trainer.models.blocks import run_block
 from trainer.models.layers import StackedLayers
 from trainer.models.mlp import stack_draws
 from trainer.models.protocol import Tensors
@@ -65,11 +67,19 @@ class ModuleModel:
     def encode(
         self, parameters: Tensors, running: Tensors, inputs_MNF: Tensor, *, training: bool
     ) -> Tensor:
-        """Return encoder features h, shape (M, N, F). Training updates ``running`` in place."""
+        """Return encoder features h, shape (M, N, F). Training updates ``running`` in place.
+
+        A member's whole encoder is one block for activation checkpointing: its layers are inside
+        the module, which would compute them again with the template's own weights.
+        """
         self.template.train(training)
         return torch.stack(
             [
-                self._encode_one(_row(parameters, m, align), _row(running, m), inputs_NF)
+                run_block(
+                    partial(self._encode_one, _row(parameters, m, align)),
+                    _row(running, m),
+                    inputs_NF,
+                )
                 for m, inputs_NF in enumerate(inputs_MNF)
             ]
         )

@@ -14,6 +14,7 @@ from transformers import ResNetConfig, ResNetModel, ViTConfig, ViTForImageClassi
 
 from tests.trainer.cohorts import make_cohort, make_member, train_by_trial
 from trainer.errors import ModelSettingsError
+from trainer.models.blocks import checkpointed_blocks
 from trainer.models.build import build_model
 from trainer.models.module_model import ModuleModel
 from trainer.settings import ModelSettings, TrainSettings
@@ -179,6 +180,21 @@ def test_a_member_has_the_same_bits_wherever_its_rows_lie(encoder: str) -> None:
         stacked = model.encode(together, floats(model, 3), inputs, training=training)
         single = model.encode(alone, floats(model, 1), inputs[2:], training=training)
         assert torch.equal(stacked[2], single[0])
+
+
+@every_encoder
+def test_checkpointed_activations_change_neither_gradients_nor_statistics(encoder: str) -> None:
+    model = build(encoder)
+    results = []
+    for enabled in (False, True):
+        parameters, running = model.init_parameters([1, 2]), doubled(model.init_running(2))
+        leaves = [p.requires_grad_() for n, p in parameters.items() if "encoder." in n]
+        with checkpointed_blocks(enabled=enabled):
+            features = model.encode(parameters, running, images(2), training=True)
+        gradients = torch.autograd.grad(features.square().sum(), leaves)
+        results.append([features, *gradients, *running.values()])
+    for plain, checkpointed in zip(*results, strict=True):
+        assert torch.equal(plain, checkpointed)
 
 
 @every_encoder
