@@ -2,7 +2,7 @@ r"""GP straddle on the continuous score, with BoTorch.
 
 A SingleTaskGP models the clipped log(score / level); the next trial is where
 :math:`1.96 \sigma - |\mu|` is largest over Sobol candidates, after a Sobol start. Trials come in
-batches of four: after each choice the variance is updated as if its mean had been observed.
+batches of eight: after each choice the variance is updated as if its mean had been observed.
 
 Shape legend: n = trials, d = dimensions of the cube, C = candidates.
 
@@ -28,6 +28,7 @@ from tests.benchmarks.rivals.readout import height_of
 STARTUP_LOG2 = 4
 BATCH = 8
 MOST_FIT_STEPS = 50
+FIT_GROWTH = 1.2  # hyperparameters are fitted again when the trials are a fifth more
 CANDIDATES_LOG2 = 10
 WIDTH = 1.96
 
@@ -36,9 +37,11 @@ def run_straddle(lab: Lab) -> None:
     """Choose by straddle until the purse is empty."""
     for place in _sobol(lab, STARTUP_LOG2, lab.seed):
         lab.run(place)
-    model: SingleTaskGP | None = None
+    model, fitted_trials = _fit(lab, None, MOST_FIT_STEPS), len(lab.trials)
     for batch in range(10_000):
-        model = _fit(lab, model)
+        is_due = len(lab.trials) >= FIT_GROWTH * fitted_trials
+        model = _fit(lab, model, MOST_FIT_STEPS if is_due else 0)
+        fitted_trials = len(lab.trials) if is_due else fitted_trials
         for place in _choose(model, _sobol(lab, CANDIDATES_LOG2, 1000 * lab.seed + batch + 1)):
             lab.run(place)
 
@@ -50,8 +53,8 @@ def _sobol(lab: Lab, log2: int, seed: int) -> Floats:
     return np.asarray(places, dtype=np.float64)
 
 
-def _fit(lab: Lab, before: SingleTaskGP | None) -> SingleTaskGP:
-    """Fit the hyperparameters, from where they stood."""
+def _fit(lab: Lab, before: SingleTaskGP | None, most_steps: int) -> SingleTaskGP:
+    """Return the model of all trials, its hyperparameters fitted on from where they stood."""
     places_nd = torch.tensor([trial.place for trial in lab.trials], dtype=torch.float64)
     heights_n = torch.tensor([height_of(t.finding.score) for t in lab.trials], dtype=torch.float64)
     with warnings.catch_warnings():
@@ -62,7 +65,8 @@ def _fit(lab: Lab, before: SingleTaskGP | None) -> SingleTaskGP:
         if before is not None:
             model.load_state_dict(before.state_dict())
         likelihood = ExactMarginalLogLikelihood(model.likelihood, model)
-        fit_gpytorch_mll_scipy(likelihood.train(), options={"maxiter": MOST_FIT_STEPS})
+        if most_steps > 0:
+            fit_gpytorch_mll_scipy(likelihood.train(), options={"maxiter": most_steps})
     model.eval()
     return model
 
