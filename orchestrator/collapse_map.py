@@ -11,11 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import log10
 
+from orchestrator.planners.readout import read_boundary
 from orchestrator.planners.threshold import Threshold, Verdict, estimate_threshold
-from orchestrator.record import TrialRecord, TrialState
+from orchestrator.record import TrialRecord, TrialState, to_finding
 from search_spaces.axis import RangeAxis
 from search_spaces.point import Point
-from search_spaces.study import LR, Study
+from search_spaces.study import LR, PlannerKind, Study
 from trainer.cohort import Outcome
 
 LEVEL_FACTORS = (1.0, 1.5, 2.0, 4.0)
@@ -131,7 +132,10 @@ def build_map(
     levels = levels[:1] if at_study_level_only else levels
     by_slice = _group_by_slice(ordered)
     points = study.slices() if lr_range else ()
-    slices = tuple(map_slice(p, by_slice.get(p.key, []), levels, lr_range) for p in points)
+    surface = _read_surface(study, ordered, levels) if points else {}
+    slices = tuple(
+        map_slice(p, by_slice.get(p.key, []), levels, lr_range, surface.get(p)) for p in points
+    )
     outcomes = finished(ordered)
     return CollapseMap(
         study=study,
@@ -169,14 +173,37 @@ def map_slice(
     records: Sequence[TrialRecord],
     levels: Sequence[float],
     lr_range: tuple[float, float] | None,
+    surface: tuple[Boundary, ...] | None = None,
 ) -> SliceMap:
-    """Return one slice's counts and its boundary at every level."""
+    """Return one slice's counts and its boundary at every level.
+
+    ``surface`` is what the study's surface says of the slice; without one it stands alone.
+    """
     assert lr_range is not None, "only a study that varies the learning rate has slices"
     trials = finished(records)
-    boundaries = tuple(
+    boundaries = surface or tuple(
         _find_boundary(trials, level, level == levels[0], lr_range) for level in levels
     )
     return SliceMap(point, count_trials(records), boundaries)
+
+
+def _read_surface(
+    study: Study, records: Sequence[TrialRecord], levels: Sequence[float]
+) -> dict[Point, tuple[Boundary, ...]]:
+    """Return every slice's boundary at every level, if the study was planned as one surface."""
+    if study.planner is not PlannerKind.SURFACE:
+        return {}
+    findings = [
+        (record.proposal, to_finding(study, outcome)) for record, outcome in finished(records)
+    ]
+    by_level = [read_boundary(study, findings, level) for level in levels]
+    return {
+        point: tuple(
+            _in_learning_rates(level, found[point])
+            for level, found in zip(levels, by_level, strict=True)
+        )
+        for point in study.slices()
+    }
 
 
 def finished(records: Iterable[TrialRecord]) -> tuple[tuple[TrialRecord, Outcome], ...]:

@@ -12,11 +12,9 @@ from orchestrator.dealing import Hand, deal
 from orchestrator.lane_plan import LanePlan
 from orchestrator.ledger import Ledger
 from orchestrator.planners.factory import build_planner
-from orchestrator.planners.protocol import Finding, Planner, Proposal
-from orchestrator.record import TrialState
-from search_spaces.study import Study
+from orchestrator.planners.protocol import Planner, Proposal
+from orchestrator.record import TrialState, to_finding
 from trainer.cohort import Outcome
-from trainer.collapse.regime import Regime
 from trainer.outbox import Outbox
 
 ATTEMPTS = 3
@@ -152,17 +150,6 @@ def _tell_planner(planner: Planner, ledger: Ledger) -> None:
     """Tell the planner all that is known; what it knows already changes nothing."""
     for record in ledger.records():
         if record.outcome is not None:
-            planner.tell(record.proposal, _finding(ledger.study, record.outcome))
+            planner.tell(record.proposal, to_finding(ledger.study, record.outcome))
         elif record.state is TrialState.MISSING:
             planner.tell_missing(record.proposal)
-
-
-def _finding(study: Study, outcome: Outcome) -> Finding:
-    metric = None if study.optimise is None else study.optimise.metric
-    return Finding(
-        score=outcome.score,
-        is_collapsed=outcome.is_collapsed,
-        is_diverged=outcome.regime is Regime.DIVERGED,
-        utility=None if metric is None else outcome.measures.get(metric),
-        steps=outcome.steps_done,
-    )

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from orchestrator.planners.protocol import Proposal
+from orchestrator.planners.protocol import Finding, Proposal
+from search_spaces.study import Study
 from trainer.cohort import Outcome
+from trainer.collapse.regime import Regime
 from trainer.settings import TrialSettings
 
 
@@ -65,3 +67,16 @@ class Provenance:
     git_commit: str | None
     versions: dict[str, str]
     command: str
+
+
+def to_finding(study: Study, outcome: Outcome) -> Finding:
+    """Return what a planner may learn from an outcome."""
+    metric = None if study.optimise is None else study.optimise.metric
+    return Finding(
+        score=outcome.score,
+        is_collapsed=outcome.is_collapsed,
+        is_diverged=outcome.regime is Regime.DIVERGED,
+        utility=None if metric is None else outcome.measures.get(metric),
+        steps=outcome.steps_done,
+        seconds=outcome.seconds,
+    )

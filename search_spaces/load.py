@@ -74,7 +74,7 @@ def _assemble(header: StudyHeader, body: Body, text: str, overrides: tuple[str, 
     return Study(
         name=header.study,
         question=header.question,
-        planner=choose_planner(header),
+        planner=choose_planner(header, body.axes()),
         axes=body.axes(),
         fixed=body.fixed(),
         replicates=header.seeds,

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 
-from search_spaces.axis import RangeAxis
+from search_spaces.axis import Axis, RangeAxis
 from search_spaces.complaints import Complaints
 from search_spaces.header import StudyHeader
 from search_spaces.located import LocatedMapping, find_origin
@@ -26,9 +26,18 @@ _ONLY_FOR = {
 }
 
 
-def choose_planner(header: StudyHeader) -> PlannerKind:
-    """Return the planner the file names, or the question's own."""
-    return header.planner or _DEFAULT_PLANNERS[header.question]
+def choose_planner(header: StudyHeader, axes: Iterable[Axis]) -> PlannerKind:
+    """Return the planner the file names, or the question's own.
+
+    A boundary over a further range is a surface; over lists alone, or over nothing, its slices
+    have little to tell each other, and are bisected.
+    """
+    if header.planner is not None:
+        return header.planner
+    is_surface = any(isinstance(axis, RangeAxis) and axis.path != LR for axis in axes)
+    if header.question is Question.BOUNDARY and is_surface:
+        return PlannerKind.SURFACE
+    return _DEFAULT_PLANNERS[header.question]
 
 
 def check_rules(
@@ -68,9 +77,9 @@ def _count_slices(kind: str, settings: Iterable[Setting]) -> int:
 
 
 def _check_planner(header: StudyHeader, root: LocatedMapping, complaints: Complaints) -> None:
-    planner = choose_planner(header)
-    only = _ONLY_FOR.get(planner)
-    if only is not None and header.question is not only:
+    planner = header.planner
+    only = None if planner is None else _ONLY_FOR.get(planner)
+    if planner is not None and only is not None and header.question is not only:
         fitting = [p.value for p in PlannerKind if _ONLY_FOR.get(p) in (None, header.question)]
         message = (
             f"{planner.value} answers question: {only.value} only; for question: "

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from orchestrator.planners.factory import build_planner
-from orchestrator.planners.readout import read_thresholds
+from orchestrator.planners.readout import read_boundary
 from orchestrator.planners.simulated import Simulation, Surface, simulate
 from search_spaces.axis import RangeAxis
 from search_spaces.study import Question, Study
@@ -63,9 +63,9 @@ def _middle(axis: RangeAxis) -> float:
 
 
 def _band(study: Study, simulation: Simulation) -> float:
-    labels = [
-        (proposal, simulation.findings[proposal.key].is_collapsed)
+    findings = [
+        (proposal, simulation.findings[proposal.key])
         for asked in simulation.rounds
         for proposal in asked
     ]
-    return median(threshold.width for threshold in read_thresholds(study, labels).values())
+    return median(threshold.width for threshold in read_boundary(study, findings).values())

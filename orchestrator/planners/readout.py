@@ -1,12 +1,41 @@
-"""The boundary as it stands: one threshold per slice, read off findings."""
+"""The boundary as it stands: one threshold per slice, read off findings.
+
+A study that was planned as one surface is read as one, because its slices alone saw too few
+trials; any other one slice by slice.
+"""
 
 import math
 from collections.abc import Iterable, Mapping
 
-from orchestrator.planners.protocol import Proposal
+from orchestrator.planners.protocol import Finding, Proposal
+from orchestrator.planners.study_space import open_search
 from orchestrator.planners.threshold import Threshold, estimate_threshold
 from search_spaces.point import Point
-from search_spaces.study import LR, Study
+from search_spaces.study import LR, PlannerKind, Study
+
+
+def read_boundary(
+    study: Study, findings: Iterable[tuple[Proposal, Finding]], level: float | None = None
+) -> Mapping[Point, Threshold]:
+    """Return the threshold of every slice of a study, in the order of its slices.
+
+    Args:
+        study: A study with a learning-rate range.
+        findings: Finished trials, in any order.
+        level: Which score counts as collapsed, at least the study's own; None takes that.
+
+    Raises:
+        ValueError: If the study has no learning-rate range.
+    """
+    told = list(findings)
+    if study.planner is PlannerKind.SURFACE:
+        search = open_search(study, told, level)
+        return dict(zip(study.slices(), search.posterior(study.slices()), strict=True))
+    is_other = level is not None and level != study.collapse.below
+    return read_thresholds(
+        study,
+        [(p, f.is_collapsed or (is_other and f.score < (level or 0.0))) for p, f in told],
+    )
 
 
 def read_thresholds(
