@@ -23,6 +23,7 @@ from trainer.losses.pairs import promote_half
 from trainer.losses.rows import COLUMN_MULTIPLE, pad_columns
 from trainer.models.batch_norm import NORM_EPS, normalise_batch, normalise_by
 from trainer.models.blocks import run_block
+from trainer.models.large_linear import large_linear, suits_one_by_one
 from trainer.models.protocol import Tensors
 from trainer.settings import Norm
 
@@ -173,6 +174,8 @@ def linear(x_MNF: Tensor, weight_MFG: Tensor, bias_M1G: Tensor) -> Tensor:
     At other widths MKL picks its code by the address at which a member's slice starts, so the
     last bit would depend on the member's place in the stack (measured, see ``pad_columns``).
     """
+    if suits_one_by_one(x_MNF, weight_MFG):
+        return large_linear(x_MNF, weight_MFG, bias_M1G)
     fan_in, fan_out = weight_MFG.shape[-2:]
     missing_in, missing_out = -fan_in % COLUMN_MULTIPLE, -fan_out % COLUMN_MULTIPLE
     if missing_in or missing_out:
