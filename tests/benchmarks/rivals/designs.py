@@ -11,7 +11,8 @@ def run_grid(lab: Lab) -> None:
     """Run an even grid whose learning rates are twice as many as the values of another axis."""
     values = _grid_values(lab)
     slices = lattice(lab.cell, values)
-    _walk(lab, slices, max(round(lab.budget / len(slices)), 2))
+    while True:  # what early stopping saves buys a second pass, with new seeds
+        _walk(lab, slices, max(round(lab.budget / len(slices)), 2))
 
 
 def run_full_grid(lab: Lab) -> None:
