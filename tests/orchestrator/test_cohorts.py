@@ -65,6 +65,25 @@ def test_members_get_their_own_settings_and_share_all_others() -> None:
             assert member.seed == replicate_seed(WIDE, proposal.replicate)
 
 
+def test_trials_that_differ_in_decay_warm_up_and_schedule_share_a_cohort() -> None:
+    study = make_tiny(
+        "train.weight_decay=[0.0, 0.1]",
+        "train.warmup_steps=[0, 5]",
+        "train.schedule=[constant, cosine]",
+        "train.nesterov=[false, true]",
+    )
+    proposals = {p.key: p for p in propose_everywhere(len(study.slices()), study)}
+    cohorts = group_cohorts(study, list(proposals.values()))
+    assert [cohort.train.nesterov for cohort in cohorts] in ([False, True], [True, False])
+    seen = set()
+    for member in (member for cohort in cohorts for member in cohort.members):
+        wanted = study.settings_at(proposals[member.trial].point).train
+        own = member.weight_decay, member.warmup_steps, member.schedule
+        assert own == (wanted.weight_decay, wanted.warmup_steps, wanted.schedule)
+        seen.add(own)
+    assert len(seen) == 8
+
+
 def test_no_cohort_outgrows_what_one_failure_may_cost() -> None:
     study = make_tiny()
     proposals = propose_everywhere(600, make_tiny())

@@ -52,6 +52,13 @@ def test_a_cohort_cannot_be_empty() -> None:
         make_cohort([])
 
 
+def test_what_is_each_members_own_cannot_be_said_of_the_cohort() -> None:
+    fields = dict(COHORT)
+    assert Cohort.model_validate(fields | {"train": TrainSettings(steps=3)}).train.steps == 3
+    with pytest.raises(ValidationError, match="weight decay, warm-up and schedule are each"):
+        Cohort.model_validate(fields | {"train": TrainSettings(weight_decay=0.1)})
+
+
 def test_unknown_keys_are_refused_at_every_level() -> None:
     for path in ((), ("data",), ("data", "augment"), ("model",), ("train",), ("members", 0)):
         fields = COHORT.model_dump(mode="json", by_alias=True)
