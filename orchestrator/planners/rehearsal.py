@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 from statistics import fmean, median
 
 from orchestrator.planners.factory import build_planner
-from orchestrator.planners.readout import read_thresholds
+from orchestrator.planners.readout import read_boundary
 from orchestrator.planners.simulated import Simulation, Surface, simulate
 from orchestrator.planners.threshold import Threshold, Verdict
 from orchestrator.planners.world_kind import WorldKind
 from orchestrator.planners.worlds import build_world
-from search_spaces.point import Point
-from search_spaces.study import Study
+from search_spaces.study import Budget, Study
 
 SHARES = (0.25, 0.5, 1.0, 2.0)
 """Budgets tried, as multiples of the study's own."""
@@ -23,7 +22,7 @@ class Purchase:
     """What one budget bought, over all repeats and slices.
 
     Attributes:
-        budget: Trials allowed.
+        budget: Trials allowed; a limit on trial-steps is scaled alike.
         trials: Trials taken, mean over the repeats; fewer when the band was reached early.
         trial_steps: Optimiser steps they took, decided trials counted as such, mean likewise.
         rounds: Rounds they came in, mean likewise.
@@ -77,28 +76,30 @@ def rehearse(
     worlds = [replace(build_world(kind, study, i, seed_noise), steps=steps) for i in range(repeats)]
     purchases = []
     for share in SHARES:
-        budget = max(round(share * study.budget.trials), 1)
+        allowed = replace(study, budget=_scale(study.budget, share))
         readings = []
         for world in worlds:
-            readings.append(_read(_allow(study, budget), world))
+            readings.append(_read(allowed, world))
             note_done()
-        purchases.append(_sum_up(budget, readings))
+        purchases.append(_sum_up(allowed.budget.trials, readings))
     return purchases
 
 
-def _allow(study: Study, trials: int) -> Study:
-    return replace(study, budget=study.budget.model_copy(update={"trials": trials}))
+def _scale(budget: Budget, share: float) -> Budget:
+    """Scale trials and trial-steps; a simulated trial takes no seconds."""
+    steps = budget.trial_steps
+    limits = {
+        "trials": max(round(share * budget.trials), 1),
+        "trial_steps": None if steps is None else max(round(share * steps), 1),
+    }
+    return budget.model_copy(update=limits)
 
 
 def _read(study: Study, world: Surface) -> _Reading:
     simulation = simulate(build_planner(study), world)
-    labels = [
-        (proposal, simulation.findings[proposal.key].is_collapsed)
-        for asked in simulation.rounds
-        for proposal in asked
-    ]
-    thresholds: Mapping[Point, Threshold] = read_thresholds(study, labels)
-    return _Reading(simulation, [(t, world.threshold_at(point)) for point, t in thresholds.items()])
+    told = [(p, simulation.findings[p.key]) for asked in simulation.rounds for p in asked]
+    found = read_boundary(study, told)
+    return _Reading(simulation, [(t, world.threshold_at(point)) for point, t in found.items()])
 
 
 def _sum_up(budget: int, readings: Sequence[_Reading]) -> Purchase:
