@@ -21,6 +21,12 @@ _SETTINGS = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
+    # Each is a process that imports all of Ray Train before a lane is up; packs that a lost node
+    # had at work go on from their checkpoints anyway.
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+    # How often a lane looks whether its workers are alive, in seconds; 2 by default.
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "1",
     # A second thread on a busy core costs far more than it gives.
     "OMP_NUM_THREADS": "1",
 }

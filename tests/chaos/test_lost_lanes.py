@@ -57,6 +57,10 @@ class DisturbedSweep:
         """Return what matched so far."""
         return re.findall(pattern, self.output.read_text())
 
+    def titles(self) -> list[str]:
+        """Return what the living processes call themselves."""
+        return [" ".join(p.cmdline()) for p in self.family.look() if is_alive(p)]
+
     def processes(self, title: str) -> dict[int, psutil.Process]:
         """Return the living processes whose title holds a word."""
         alive = [p for p in self.family.look() if is_alive(p)]
@@ -94,7 +98,9 @@ def test_killed_and_hung_workers_and_a_killed_lane_cost_time_and_change_no_byte(
         assert not is_alive(hung)
 
         # The lanes' own processes are killed, and all that they owned goes with them.
-        for lane in sweep.processes("LaneTrainable").values():
+        lanes = sweep.processes("Trainable")
+        assert lanes, sweep.titles()
+        for lane in lanes.values():
             lane.kill()
         sweep.wait_for("a lane died and is started anew")
         assert process.wait(timeout=900) == 0, sweep.output.read_text()

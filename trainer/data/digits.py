@@ -7,8 +7,6 @@ References:
 """
 
 import torch
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 from trainer.data.image_data import ImageData, standardise
 from trainer.settings import DataSettings
@@ -19,6 +17,11 @@ _BRIGHTEST = 16.0
 
 def load_digits_images(settings: DataSettings) -> ImageData:
     """Load the digits, split with equal class shares by ``settings.split_seed``."""
+    # Here, for importing scikit-learn takes 4 CPU-seconds, and of a lane's processes only the
+    # workers load data.
+    from sklearn.datasets import load_digits  # noqa: PLC0415
+    from sklearn.model_selection import train_test_split  # noqa: PLC0415
+
     bunch = load_digits()
     train_images, test_images, train_labels, test_labels = train_test_split(
         bunch.images,
