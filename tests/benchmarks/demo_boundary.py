@@ -21,6 +21,7 @@ import math
 import os
 import statistics
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
 from multiprocessing.pool import Pool
@@ -59,19 +60,23 @@ def main() -> None:
             _make(study, options.per_decade, options.seeds, options.reference, pool)
             return
         about, reference = load(study, options.reference)
-        for row in compare(study, reference, options.repeats, pool):
+        for row in compare(study, reference, options.budgets, options.repeats, pool):
             row["reference"] = about["digest"]
             print(json.dumps(row) if options.json else _line(row), flush=True)
 
 
 def compare(
-    study: Study, reference: list[ReferenceSlice], repeats: int, pool: Pool
+    study: Study,
+    reference: list[ReferenceSlice],
+    budgets: Sequence[int],
+    repeats: int,
+    pool: Pool,
 ) -> list[dict[str, object]]:
     """Return one row per planner and budget."""
     trained: dict[int, Found] = {seed: {} for seed in range(repeats)}
     rows = []
     for kind in PLANNERS:
-        for trials in BUDGETS:
+        for trials in budgets:
             results = []
             for seed, known in trained.items():
                 budget = study.budget.model_copy(update={"trials": trials, "band_decades": 1e-3})
@@ -141,6 +146,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--per-decade", type=int, default=PER_DECADE, help="of the dense grid")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="of the dense grid")
     parser.add_argument("--repeats", type=int, default=1, help="runs of a planner, other seeds")
+    parser.add_argument("--budgets", type=int, nargs="+", default=BUDGETS, help="trials")
     parser.add_argument("--set", action="append", default=[], help="override the demo's settings")
     return parser.parse_args()
 
