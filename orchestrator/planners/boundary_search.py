@@ -43,10 +43,12 @@ from search_spaces.point import Point
 Floats = NDArray[np.float64]
 
 FIRST_SCOUT = 16  # trials before anything unexpected is looked for
+TELLING = 0.5  # seed variances per variance of a reading that counts as a visit
 NEARBY = 0.1  # decades from the threshold at which a reading is valued
 REFERENCES_LOG2 = 7
 CANDIDATES_LOG2 = 8
 FIRST_SCOUT = 16  # trials before anything unexpected is looked for
+TELLING = 0.5  # seed variances per variance of a reading that counts as a visit
 NEARBY = 0.1  # decades from the threshold at which a reading is valued
 
 
@@ -143,7 +145,7 @@ class BoundarySearch:
         probes: list[tuple[Point, float]] = []
         if len(self._told) >= FIRST_SCOUT:
             settings = [setting for _, (setting, _) in sorted(self._told.items())]
-            found = find_probes(self._trials(), fit, low, high)
+            found = find_probes(self.trials(), fit, low, high)
             probes = [(settings[probe.trial].place, probe.x) for probe in found]
         waits = Counter(setting.place.key for setting in waiting)
         probes = [probe for probe in probes if not waits[probe[0].key]][:count]
@@ -173,12 +175,22 @@ class BoundarySearch:
             mean_C[:count], variance_C[:count], self._space.low, self._space.high
         )
         covariance_CC = fit.belief.covariance(self._encoded)
-        return Rehearsal(covariance_CC, count, self._worth(fit)), relevance_R
+        rehearsal = Rehearsal(
+            covariance_CC, count, self._worth(fit), self._visits(fit), self._space.replicates
+        )
+        return rehearsal, relevance_R
+
+    def _visits(self, fit: Fit) -> Floats:
+        """Return how many trials at each candidate showed where their threshold lies."""
+        precise = fit.sites.precision_n * fit.seed_noise**2 > TELLING
+        told = [setting.place.key for _, (setting, _) in sorted(self._told.items())]
+        visits = Counter(key for key, is_precise in zip(told, precise, strict=True) if is_precise)
+        return np.array([visits[place.key] for place in self._candidates], dtype=np.float64)
 
     def posterior(self, places: Sequence[Point]) -> list[Threshold]:
         """Return the boundary at places: posterior, 95 % band, and what may be said of it."""
         encoded = Places(*self._space.encode(places))
-        return judge_places(encoded, self._trials(), self.fit(), self._space.low, self._space.high)
+        return judge_places(encoded, self.trials(), self.fit(), self._space.low, self._space.high)
 
     def expected_width(self, more: int) -> float:
         """Return the mean width of the band over the references after ``more`` trials."""
@@ -191,10 +203,11 @@ class BoundarySearch:
     def fit(self) -> Fit:
         """Return the surface fitted to what was told."""
         if self._fit is None:
-            self._fit = fit_surface(self._trials(), self._space.low, self._space.high)
+            self._fit = fit_surface(self.trials(), self._space.low, self._space.high)
         return self._fit
 
-    def _trials(self) -> Trials:
+    def trials(self) -> Trials:
+        """Return what was told, sorted."""
         entries = [entry for _, entry in sorted(self._told.items())]
         settings = [setting for setting, _ in entries]
         y = [_log_ratio(observation, self._level) for _, observation in entries]

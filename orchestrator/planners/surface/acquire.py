@@ -24,6 +24,7 @@ Ints = NDArray[np.int64]
 
 GOLDEN = 0.6180339887498949
 LEAST_READING = 0.02  # decades: what a near reading is worth at best
+EXHAUSTED = 3.0  # seed variances that each trial beyond the replicates adds to its noise
 EDGE_SOFTNESS = 0.05  # decades
 
 
@@ -53,8 +54,17 @@ class Worth:
 class Rehearsal:
     """The covariance over candidate places as trials are imagined one by one."""
 
-    def __init__(self, covariance_CC: Floats, references: int, worth: Worth) -> None:
+    def __init__(
+        self,
+        covariance_CC: Floats,
+        references: int,
+        worth: Worth,
+        visits_C: Floats,
+        replicates: int,
+    ) -> None:
         self._covariance = covariance_CC.copy()
+        self._visits = visits_C.copy()
+        self._replicates = replicates
         self._references = references
         self._worth = worth
 
@@ -65,15 +75,27 @@ class Rehearsal:
     def imagine(self, candidate: int) -> None:
         """Count a trial at a candidate as told."""
         column = self._covariance[:, candidate]
-        noise = float(self._worth.noise(self.variances()[candidate : candidate + 1])[0])
+        noise = float(self._noises()[candidate])
         self._covariance = self._covariance - np.outer(column, column) / (
             max(column[candidate], 0.0) + noise
         )
+        self._visits[candidate] += 1
+
+    def _noises(self) -> Floats:
+        """Return the variance of the next reading at each candidate.
+
+        A place has as many seeds as the study has replicates. Once each has shown where its
+        threshold lies, asking them again says little more of the median over seeds.
+        """
+        again = np.maximum(self._visits - self._replicates + 1, 0.0)
+        own = EXHAUSTED * self._worth.seed_noise**2 * again
+        total: Floats = self._worth.noise(self.variances()) + own
+        return total
 
     def gains(self, relevance_R: Floats) -> Floats:
         """Return how much a trial at each candidate reduces the references' mean variance."""
         squares = self._covariance[: self._references] ** 2
-        total = self.variances() + self._worth.noise(self.variances())
+        total = self.variances() + self._noises()
         gain: Floats = relevance_R @ squares / total
         return gain
 

@@ -87,7 +87,7 @@ def propagate(
         threshold_n: The threshold that each trial met.
     """
     sites = Sites.start(readings)
-    before_T = np.zeros(len(nugget_T))
+    before_T = np.full(len(nugget_T), np.inf)
     weights = solve_weights(sites, features_TM, nugget_T, threshold_n)
     for _ in range(SWEEPS):
         mean_T, variance_T = read_thresholds(sites, weights, features_TM, nugget_T, threshold_n)
