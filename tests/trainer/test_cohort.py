@@ -73,7 +73,6 @@ def test_unknown_keys_are_refused_at_every_level() -> None:
 @pytest.mark.parametrize(
     ("part", "field", "value"),
     [
-        ("model", "hidden", ()),
         ("model", "hidden", (8, 0)),
         ("model", "embed_dim", 1),
         ("train", "batch_size", 1),

@@ -1,7 +1,5 @@
 """Every route to the gradients ends at those of the whole batch, all members at once."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -11,129 +9,28 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from tests.contracts.objective import read_settings
-from tests.trainer.cohorts import CPU, DIGITS, make_cohort, make_member
-from trainer.cohort import Member
-from trainer.data.images import load_images
+from tests.trainer.gradient_stacks import (
+    BATCH,
+    DATA,
+    EVERYTHING,
+    OneByOne,
+    advance,
+    assert_near,
+    assert_same_bits,
+    crowd,
+    every_norm,
+    every_objective,
+    settings_of,
+    stack_of,
+)
 from trainer.errors import MicroBatchError
 from trainer.gradients import Gradients, differentiate
 from trainer.models.blocks import checkpointed_blocks
 from trainer.models.mlp import StackedMlp
-from trainer.models.protocol import Model, Tensors
-from trainer.objective import Objective, ObjectiveBatch
+from trainer.models.protocol import Tensors
 from trainer.objective_settings import ObjectiveSettings
-from trainer.settings import ModelSettings, Norm, TrainSettings
+from trainer.settings import ModelSettings, Norm
 from trainer.stack import Stack
-
-BATCH = 26
-STEPS = 4
-DATA = load_images(DIGITS)
-EVERYTHING: dict[str, dict[str, Any]] = {
-    "infonce": {},
-    "infonce-tiny-temperature": {"kind": "infonce", "temperature": 0.005},
-    "nt_xent": {},
-    "supcon": {},
-    "supcon-cross-view": {"kind": "supcon", "variant": "cross_view"},
-    "cl": {},
-    "nscl": {},
-    "ce": {},
-    "clop": {"label_fraction": 0.5},
-    "dcl": {},
-    "vicreg": {},
-    "barlow_twins": {},
-    "focal": {},
-    "siglip": {},
-    "static_svr": {"radius_mode": "per_direction"},
-    "dynamic_svr": {"base": "siglip"},
-}
-every_objective = pytest.mark.parametrize("name", EVERYTHING)
-every_norm = pytest.mark.parametrize("norm", ["none", "layer", "batch"])
-
-
-def settings_of(name: str) -> dict[str, Any]:
-    return {"kind": name, **EVERYTHING[name]}
-
-
-def crowd(names: Sequence[str] = tuple(EVERYTHING)) -> list[Member]:
-    """Return two members of each objective, of two replicates."""
-    return [
-        make_member(
-            f"{name}-{seed}", lr=0.02 * seed, seed=seed, **{"kind": name, **EVERYTHING[name]}
-        )
-        for name in names
-        for seed in (1, 2)
-    ]
-
-
-def stack_of(
-    members: Sequence[Member],
-    *,
-    norm: Norm = "layer",
-    dtype: torch.dtype = torch.float64,
-    **train: object,
-) -> Stack:
-    model = ModelSettings(encoder="mlp", hidden=(20, 12), head_hidden=(9,), embed_dim=11, norm=norm)
-    settings = TrainSettings.model_validate({"batch_size": BATCH, "steps": STEPS, **train})
-    cohort = make_cohort(members, model=model, train=settings)
-    return Stack(cohort, DATA.to(CPU, dtype), CPU, dtype)
-
-
-def advance(stack: Stack, dtype: torch.dtype = torch.float64, steps: int = STEPS) -> Tensor:
-    """Take steps on random views; return all losses."""
-    losses = []
-    for step in range(steps):
-        generator = torch.Generator().manual_seed(step)
-        shape = 2, 2, BATCH, 64  # one batch per replicate
-        views = torch.rand(shape, generator=generator, dtype=torch.float64).to(dtype)
-        indices = torch.randint(len(DATA.train_labels_N), (2, BATCH), generator=generator)
-        own = [member.seed - 1 for member in stack.members]
-        losses.append(stack.step(views[own], indices[own]))
-    return torch.stack(losses)
-
-
-@dataclass(frozen=True)
-class OneByOne:
-    """The stacked MLP, as if it could hold ``members_at_once`` members only."""
-
-    inner: Model
-    members_at_once: int | None
-
-    def init_parameters(self, seeds: Sequence[int]) -> Tensors:
-        return self.inner.init_parameters(seeds)
-
-    def init_running(self, members: int) -> Tensors:
-        return self.inner.init_running(members)
-
-    def select(self, keep: Sequence[int]) -> Model:
-        return OneByOne(self.inner.select(keep), self.members_at_once)
-
-    def encode(
-        self, parameters: Tensors, running: Tensors, inputs_MNF: Tensor, *, training: bool
-    ) -> Tensor:
-        self._check(inputs_MNF)
-        return self.inner.encode(parameters, running, inputs_MNF, training=training)
-
-    def project(
-        self, parameters: Tensors, running: Tensors, features_MNF: Tensor, *, training: bool
-    ) -> Tensor:
-        self._check(features_MNF)
-        return self.inner.project(parameters, running, features_MNF, training=training)
-
-    def _check(self, inputs_MNF: Tensor) -> None:
-        assert self.members_at_once is None or len(inputs_MNF) <= self.members_at_once
-
-
-def assert_same_bits(ours: Stack, theirs: Stack) -> None:
-    state, expected = ours.state(), theirs.state()
-    assert state.keys() == expected.keys()
-    for name, tensor in expected.items():
-        assert torch.equal(state[name], tensor), name
-
-
-def assert_near(ours: Stack, theirs: Stack, tolerance: float) -> None:
-    state, expected = ours.state(), theirs.state()
-    assert state.keys() == expected.keys()
-    for name, tensor in expected.items():
-        assert_close(state[name], tensor, rtol=tolerance, atol=tolerance)
 
 
 def test_all_kinds_of_objectives_are_here() -> None:
@@ -303,71 +200,3 @@ def test_gradients_are_clipped_as_torch_clips_those_of_one_member(
             for parameter, (_, after, _) in zip(alone, ours, strict=True):
                 assert_close(after, parameter.detach(), rtol=1e-11, atol=1e-13)
         start += group.size
-
-
-class Spy:
-    """An objective that notes what it is given."""
-
-    def __init__(self, inner: Objective) -> None:
-        self.inner = inner
-        self.dtypes: set[torch.dtype] = set()
-
-    def init_parameters(self) -> dict[str, Tensor]:
-        return self.inner.init_parameters()
-
-    def __call__(self, parameters: Mapping[str, Tensor], batch: ObjectiveBatch) -> Tensor:
-        self.dtypes |= {batch.x_MBD.dtype, batch.y_MBD.dtype}
-        self.is_autocast = torch.is_autocast_enabled("cpu")
-        losses_M = self.inner(parameters, batch)
-        self.dtypes.add(losses_M.dtype)
-        return losses_M
-
-    def select(self, keep: Sequence[int]) -> "Spy":
-        return self
-
-
-@every_norm
-def test_objectives_and_measures_see_float32_whatever_the_encoder_runs_in(norm: Norm) -> None:
-    stack = stack_of(crowd(["infonce"]), norm=norm, dtype=torch.float32, precision="bfloat16")
-    spy = Spy(stack._groups[0].objective)
-    stack._groups[0].objective = spy
-    stack.keep([0, 1])
-    losses = advance(stack, torch.float32)
-    assert spy.dtypes == {torch.float32}
-    assert not spy.is_autocast
-    assert losses.dtype == torch.float32
-    assert {tensor.dtype for tensor in stack.state().values()} <= {torch.float32, torch.int64}
-
-    images = DATA.test_images_NCHW[:30].flatten(1).float()
-    exact = stack_of(crowd(["infonce"]), norm=norm, dtype=torch.float32)
-    exact.parameters, exact._running = stack.parameters, stack._running
-    for ours, theirs in zip(stack.embed(images), exact.embed(images), strict=True):
-        assert ours.dtype == torch.float32
-        assert torch.equal(ours, theirs), "evaluated in float32, not rounded to bfloat16"
-
-
-def test_bfloat16_training_stays_within_five_percent_of_float32() -> None:
-    # bfloat16 has 8 bits: 0.4 % a product, and four steps of three layers.
-    names = ["infonce", "supcon", "clop", "siglip", "ce"]
-    full, half = (
-        stack_of(crowd(names), dtype=torch.float32, precision=p) for p in ("float32", "bfloat16")
-    )
-    expected, losses = advance(full, torch.float32), advance(half, torch.float32)
-    assert not torch.equal(losses, expected), "bfloat16 was used"
-    assert_close(losses, expected, rtol=0.05, atol=0.0)
-    for name, weights in full.parameters.items():
-        difference = (half.parameters[name] - weights).norm() / weights.norm().clamp(min=0.1)
-        assert difference < 0.05, name
-
-
-def test_a_member_in_bfloat16_is_blind_to_its_neighbours() -> None:
-    together = stack_of(crowd(), dtype=torch.float32, precision="bfloat16")
-    losses = advance(together, torch.float32)
-    for position in (0, 7, 20):
-        alone = stack_of([together.members[position]], dtype=torch.float32, precision="bfloat16")
-        assert torch.equal(advance(alone, torch.float32)[:, 0], losses[:, position])
-
-
-def test_float64_is_the_reference_whatever_the_precision_says() -> None:
-    full, half = (stack_of(crowd(["infonce"]), precision=p) for p in ("float32", "bfloat16"))
-    assert torch.equal(advance(full), advance(half))

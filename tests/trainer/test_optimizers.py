@@ -3,7 +3,6 @@
 Shape legend: M = members.
 """
 
-import math
 from typing import Any, NamedTuple
 
 import pytest
@@ -21,6 +20,7 @@ from torch.optim.lr_scheduler import (
 from torch.testing import assert_close
 
 from tests.trainer.cohorts import make_member
+from tests.trainer.paper_lars import PaperLars
 from trainer.cohort import Member
 from trainer.errors import StackStateError
 from trainer.optimizers.adam import Adam
@@ -32,13 +32,19 @@ from trainer.optimizers.sgd import Sgd
 from trainer.settings import SharedTrainSettings
 
 STEPS = 20
+
+
 SHAPES = {"weight": (4, 3), "bias": (1, 3), "scale": (), "kernel": (2, 3, 2)}
+
+
 RATES = (
     Rate(lr=0.3, weight_decay=0.1),
     Rate(lr=0.01, schedule="cosine"),
     Rate(lr=1.7, weight_decay=0.02, warmup_steps=6),
     Rate(lr=0.2, weight_decay=0.3, warmup_steps=5, schedule="cosine"),
 )
+
+
 MEMBERS = tuple(
     make_member(str(m), lr=rate.lr, kind="infonce").model_copy(
         update={
@@ -49,6 +55,8 @@ MEMBERS = tuple(
     )
     for m, rate in enumerate(RATES)
 )
+
+
 SETTINGS = [
     SharedTrainSettings(steps=STEPS, optimizer="sgd", momentum=0.0),
     SharedTrainSettings(steps=STEPS, optimizer="sgd", momentum=0.9),
@@ -57,6 +65,8 @@ SETTINGS = [
     SharedTrainSettings(steps=STEPS, optimizer="adamw"),
     SharedTrainSettings(steps=STEPS, optimizer="lars", momentum=0.7),
 ]
+
+
 KEPT = st.lists(st.integers(0, len(RATES) - 1), unique=True, max_size=len(RATES)).map(sorted)
 
 
@@ -65,31 +75,6 @@ def name_of(train: SharedTrainSettings) -> str:
 
 
 every_setting = pytest.mark.parametrize("train", SETTINGS, ids=name_of)
-
-
-class PaperLars(torch.optim.Optimizer):
-    """Algorithm 1 of arXiv:1708.03888, written from the paper for one member, tensor by tensor."""
-
-    def __init__(self, parameters: list[Tensor], lr: float, momentum: float, decay: float) -> None:
-        super().__init__(parameters, {"lr": lr})
-        self._momentum, self._decay = momentum, decay
-        self._velocities = [torch.zeros_like(parameter) for parameter in parameters]
-
-    @torch.no_grad()
-    def step(self, closure: object = None) -> None:  # type: ignore[override]
-        """Take one step; vectors and numbers are neither scaled nor decayed."""
-        assert closure is None
-        group = self.param_groups[0]
-        for w, velocity in zip(group["params"], self._velocities, strict=True):
-            rate, gradient = group["lr"], w.grad
-            if len([size for size in w.shape if size != 1]) >= 2:
-                w_norm = math.sqrt(sum(x * x for x in w.flatten().tolist()))
-                g_norm = math.sqrt(sum(x * x for x in gradient.flatten().tolist()))
-                if w_norm and g_norm:
-                    rate *= 0.001 * w_norm / (g_norm + self._decay * w_norm)
-                gradient = gradient + self._decay * w
-            velocity.copy_(self._momentum * velocity + rate * gradient)
-            w.sub_(velocity)
 
 
 class Plain(NamedTuple):

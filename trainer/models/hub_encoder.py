@@ -8,7 +8,6 @@ Shape legend: N = images, C = channels, H = height, W = width, F = features.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -181,7 +180,9 @@ def _load(
 
 def _transformers() -> Any:
     """Import the library only where it is needed: that takes 6 seconds."""
-    return import_module("transformers")
+    import transformers  # noqa: PLC0415
+
+    return transformers
 
 
 @contextmanager
