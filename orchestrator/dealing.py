@@ -43,18 +43,18 @@ def _deal_round(
 ) -> list[Hand]:
     if not any(proposal.key in open_keys for proposal in round_):
         return []
-    workers = plan.lanes * plan.workers
+    cohorts = group_cohorts(study, round_)
+    # Workers that share the data train one pack together.
+    is_shared = any(cohort.train.split == "data" for cohort in cohorts)
+    packs_at_once = 1 if is_shared else plan.workers
     whole = [
         pack
-        for cohort in group_cohorts(study, round_)
-        # Workers that share the data train one pack together.
-        for pack in cut_packs(
-            cohort, plan.lanes if cohort.train.split == "data" else workers, plan.pack_members
-        )
+        for cohort in cohorts
+        for pack in cut_packs(cohort, plan.lanes * packs_at_once, plan.pack_members)
     ]
     packs = [pack for pack in (_keep_open(pack, open_keys) for pack in whole) if pack is not None]
-    turns = min(_TURNS, math.ceil(len(packs) / workers))
-    size = plan.workers * turns
+    turns = min(_TURNS, math.ceil(len(packs) / (plan.lanes * packs_at_once)))
+    size = packs_at_once * turns
     return [tuple(packs[start : start + size]) for start in range(0, len(packs), size)]
 
 

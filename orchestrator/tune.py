@@ -7,7 +7,7 @@ Tune's own experiment state is scratch: the ledger is the truth and Tune is neve
 """
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from orchestrator.dealing import Hand
 from orchestrator.errors import SweepCutError
 from orchestrator.hand_report import HandReport
 from orchestrator.lane_plan import DRIVER_CPUS, LanePlan
+from orchestrator.retries import Retries
 from trainer.cohort import Cohort, Outcome
 from trainer.errors import LaneError
 from trainer.lane import Lane
@@ -103,6 +104,7 @@ class CohortSearch(Searcher):
         self._watcher = watcher
         self._running: dict[str, Hand] = {}
         self._steps: dict[str, int] = {}
+        self._retries = Retries()
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next hand as a Tune config; None while others are at work."""
@@ -117,8 +119,6 @@ class CohortSearch(Searcher):
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Take in the outcomes of finished packs and pass on the progress."""
         self._take(result)
-        for notice in result["notices"]:
-            self._watcher.on_notice(notice)
         self._steps[trial_id] = result["member_steps_running"]
         self._watcher.on_steps(sum(self._steps.values()))
 
@@ -134,14 +134,13 @@ class CohortSearch(Searcher):
         self._steps.pop(trial_id, None)
         if result is None or error:
             self._watcher.on_notice("a lane died and is started anew")
-            self._conductor.fail(_members(hand), "the lane died: see Ray's log")
-            return
-        self._take(result)
-        for notice in result["notices"]:
-            self._watcher.on_notice(notice)
-        failures: dict[str, str] = dict(result["failures"])
-        untried = [pack for pack in hand if pack.cohort_id not in failures]
-        self._conductor.put_back(_members(untried))
+            raised, lost = {}, {p.cohort_id: "the lane died: see Ray's log" for p in hand}
+        else:
+            self._take(result)
+            raised, lost = dict(result["raised"]), dict(result["lost"])
+        failures = raised | self._retries.count(lost)
+        # First those who lose nothing, so that the rest does not end the round.
+        self._conductor.put_back(_members(p for p in hand if p.cohort_id not in failures))
         for pack in hand:
             if pack.cohort_id in failures:
                 self._conductor.fail(_members([pack]), failures[pack.cohort_id])
@@ -160,6 +159,9 @@ class CohortSearch(Searcher):
         outcomes = [Outcome.model_validate_json(text) for text in result["outcomes"]]
         if outcomes:
             self._conductor.take(outcomes)
+        self._retries.note(dict(result["starts"]))
+        for notice in result["notices"]:
+            self._watcher.on_notice(notice)
 
 
 def run_cohorts(
@@ -193,7 +195,7 @@ def run_cohorts(
         raise SweepCutError("Ray ended the sweep before its time; finished trials are kept")
 
 
-def _members(packs: Sequence[Cohort]) -> list[str]:
+def _members(packs: Iterable[Cohort]) -> list[str]:
     return [member.trial for pack in packs for member in pack.members]
 
 

@@ -52,6 +52,13 @@ def test_a_round_is_shared_out_among_the_lanes() -> None:
     assert [[len(pack.members) for pack in hand] for hand in hands] == [[16, 16]] * 3
 
 
+def test_workers_that_share_the_data_train_one_pack_at_a_time() -> None:
+    study, round_ = make_tiny("train.split=data"), make_round(20)
+    plan = LanePlan(lanes=2, workers=4, pack_members=16)
+    hands = deal(study, [round_], {p.key for p in round_}, plan)
+    assert [[len(pack.members) for pack in hand] for hand in hands] == [[10, 10], [10, 10]]
+
+
 def test_a_large_round_comes_in_hands_that_do_not_keep_other_lanes_waiting() -> None:
     round_ = make_round(500)
     plan = LanePlan(lanes=2, workers=1, pack_members=16)

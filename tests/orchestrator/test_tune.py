@@ -168,6 +168,19 @@ def test_a_lost_worker_group_is_an_attempt_of_the_packs_at_work_only(sweep: Swee
     assert {now[key] for key in members_of(others)} == {None}
 
 
+def test_a_pack_that_gets_on_is_not_given_up_however_often_its_lane_is_lost(sweep: Sweep) -> None:
+    pack, *_ = sweep.suggest("try-0")
+    sweep.drain("others")
+    for attempt in range(2 * ATTEMPTS):
+        trial_id = next(t for t, hand in sweep.search._running.items() if pack in hand)
+        began = PackProgress(pack.cohort_id, Progress(attempt, 2, 2 * attempt), is_start=True)
+        hand = sweep.search._running[trial_id]
+        sweep.search.on_trial_result(trial_id, result_of(hand, began))
+        sweep.search.on_trial_complete(trial_id, error=True)
+        sweep.drain(f"again-{attempt}")
+    assert {told(sweep.ledger)[key] for key in members_of([pack])} == {None}
+
+
 def test_a_group_that_never_began_is_an_attempt_of_all_so_that_it_ends(sweep: Sweep) -> None:
     hand = sweep.suggest("a")
-    assert dict(lost(hand, [])["failures"]).keys() == {pack.cohort_id for pack in hand}
+    assert dict(lost(hand, [])["lost"]).keys() == {pack.cohort_id for pack in hand}
