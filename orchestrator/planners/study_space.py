@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import replace
 
 from orchestrator.planners.boundary_search import BoundarySearch, Observation, Setting
 from orchestrator.planners.protocol import Finding, Proposal
@@ -96,14 +95,3 @@ def _observe(finding: Finding, level: float, study_level: float) -> Observation:
         is_diverged=finding.is_diverged,
         steps=finding.steps,
     )
-
-
-def rounded(study: Study, setting: Setting) -> Setting:
-    """Return a setting as it will be told: its learning rate rounded."""
-    proposal = to_proposal(study, setting)
-    return replace(setting, x=math.log10(float(proposal.point[LR])))
-
-
-def slice_places(study: Study) -> tuple[Point, ...]:
-    """Return the places of the study's slices."""
-    return study.slices()
