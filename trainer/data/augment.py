@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from trainer.data.transfer import send
 from trainer.seeds import generator_for
 from trainer.settings import AugmentSettings, DataSettings
 
@@ -26,10 +27,10 @@ def augment(images_BCHW: Tensor, settings: AugmentSettings, generator: torch.Gen
     count = len(images_BCHW)
     uniform_4B = torch.rand(4, count, generator=generator) * 2 - 1
     noise_BCHW = torch.randn(images_BCHW.shape, generator=generator)
-    uniform_4B = uniform_4B.to(images_BCHW)
+    uniform_4B = send(uniform_4B, images_BCHW)
     views_BCHW = _shift_and_scale(images_BCHW, settings, uniform_4B[:3])
     views_BCHW = views_BCHW * (1 + settings.intensity * uniform_4B[3]).view(-1, 1, 1, 1)
-    return views_BCHW + settings.noise_std * noise_BCHW.to(images_BCHW)
+    return views_BCHW + settings.noise_std * send(noise_BCHW, images_BCHW)
 
 
 def evaluation_view(test_NCHW: Tensor, settings: DataSettings) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from trainer.data.augment import augment
 from trainer.data.image_data import EncodedViews, ImageData
+from trainer.data.transfer import send
 from trainer.seeds import generator_for
 from trainer.settings import AugmentSettings
 
@@ -52,13 +53,13 @@ class BatchStream:
         epoch, position = divmod(step, count // self.batch_size)
         order_N = torch.randperm(count, generator=generator_for(self.seed, "epoch", epoch))
         start = position * self.batch_size
-        return order_N[start : start + self.batch_size].to(self.data.train_labels_N.device)
+        return send(order_N[start : start + self.batch_size], self.data.train_labels_N)
 
 
 def _pick_views(encoded: EncodedViews, indices_B: Tensor, generator: torch.Generator) -> Tensor:
     """Return two different ones of the V encoded views of each image, (2, B, F)."""
     draw_BV = torch.rand(len(indices_B), len(encoded.train_VNF), generator=generator)
-    picks_2B = draw_BV.argsort(dim=1)[:, :2].T.to(indices_B.device)
+    picks_2B = send(draw_BV.argsort(dim=1)[:, :2].T, indices_B)
     return encoded.train_VNF[picks_2B, indices_B]
 
 
