@@ -8,7 +8,7 @@ from orchestrator.planners.protocol import Finding, Proposal
 from orchestrator.planners.space import contains, round_within
 from orchestrator.planners.surface.space import BoundarySpace, NumberAxis, WordAxis
 from search_spaces.axis import Axis, RangeAxis
-from search_spaces.point import Point, Value
+from search_spaces.point import Value
 from search_spaces.study import KIND, LR, Study
 
 MOST_REFERENCES = 256

@@ -33,9 +33,7 @@ class SurfaceContract(PlannerContract):
 
 class TestSurface(SurfaceContract):
     def make_study(self, trials: int) -> Study:
-        return make_study(
-            PlannerKind.SURFACE, Question.BOUNDARY, trials=trials, band_decades=0.001
-        )
+        return make_study(PlannerKind.SURFACE, Question.BOUNDARY, trials=trials, band_decades=0.001)
 
 
 class TestSurfaceWithConditionalAxes(SurfaceContract):
