@@ -34,6 +34,8 @@ lint: $(READY) ## ruff, mypy strict, import rule
 bench: $(READY) ## Speed against the libraries people use, as ratios within one run
 	$(ONE_THREAD) $(BIN)/python -m tests.benchmarks.objectives
 	$(ONE_THREAD) $(BIN)/python -m tests.benchmarks.instruments
+	$(ONE_THREAD) $(BIN)/python -m tests.benchmarks.boundary --quick
+	$(ONE_THREAD) $(BIN)/python -m tests.benchmarks.throughput
 
 # torch comes first and with its dependencies: on a machine with a GPU these are the CUDA
 # libraries. The rest of the lock is complete, so pip has nothing to resolve.

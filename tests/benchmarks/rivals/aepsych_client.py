@@ -13,6 +13,7 @@ References:
 import json
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,17 @@ def run_aepsych(lab: Lab) -> None:
         RuntimeError: If the server ends early.
     """
     command = [os.environ["AEPSYCH_PYTHON"], str(SERVER), str(lab.cell.dimensions), str(lab.seed)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="aepsych") as folder,  # AEPsych logs where it is run
+        subprocess.Popen(
+            command,
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as server,
+    ):
         try:
             while True:
                 place = _exchange(server, {"ask": True})
