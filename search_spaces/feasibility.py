@@ -1,34 +1,19 @@
 """Combinations of settings that are valid one by one and cannot be trained together.
 
-The trainer's own objectives are asked; the data is not loaded, only known about.
+The trainer's own objectives are asked; no image is read, only labels.
 """
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import assert_never
 
 import torch
 
-from trainer.errors import ModelSettingsError, TrainerError
+from trainer.data.images import ImageFacts, know_images
+from trainer.errors import DataError, ModelSettingsError, TrainerError
 from trainer.models.sizes import check_model
 from trainer.objective import ObjectiveContext, build_objective
 from trainer.objective_settings import ObjectiveSettings
-from trainer.settings import DataSettings, ModelSettings, TrialSettings
-
-
-@dataclass(frozen=True, slots=True)
-class SourceFacts:
-    """What is known of a data source without loading it."""
-
-    image_count: int
-    class_count: int
-    image_shape: tuple[int, int, int]
-
-    def split(self, test_fraction: float) -> tuple[int, int]:
-        """Return how many images go to train and to test; the test share is rounded up."""
-        test_count = math.ceil(test_fraction * self.image_count)
-        return self.image_count - test_count, test_count
+from trainer.settings import AugmentSettings, DataSettings, ModelSettings, TrialSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +26,14 @@ class Obstacle:
 
 def find_obstacle(trial: TrialSettings) -> Obstacle | None:
     """Return why the trainer would refuse a trial whose settings are valid one by one."""
-    facts = know_source(trial.data)
-    train_count, test_count = facts.split(trial.data.test_fraction)
-    if min(test_count, train_count) < facts.class_count:
-        return Obstacle(
-            "data.test_fraction",
-            f"leaves {train_count} images to train and {test_count} to test; both need at "
-            f"least one of each of the {facts.class_count} classes",
-        )
-    if trial.train.batch_size > train_count:
+    try:
+        facts = know_source(trial.data)
+    except DataError as error:
+        return Obstacle(f"data.{error.field}", error.reason)
+    if trial.train.batch_size > facts.train_count:
         return Obstacle(
             "train.batch_size",
-            f"expected at most {train_count}, the images that {trial.data.source} has for "
+            f"expected at most {facts.train_count}, the images that {trial.data.source} has for "
             f"training, got {trial.train.batch_size}",
         )
     try:
@@ -77,13 +58,19 @@ def _has_batch_norm(model: ModelSettings) -> bool:
     return model.norm == "batch" or (model.encoder == "resnet" and not model.frozen)
 
 
-def know_source(data: DataSettings) -> SourceFacts:
-    """Return the facts of a data source."""
-    match data.source:
-        case "digits":
-            return SourceFacts(image_count=1797, class_count=10, image_shape=(1, 8, 8))
-        case unreachable:
-            assert_never(unreachable)
+def know_source(data: DataSettings) -> ImageFacts:
+    """Return the facts of a data source; its labels are read once for a process.
+
+    Raises:
+        DataError: If the source is not on disk, is damaged, or does not take the settings.
+    """
+    # What does not shape the split would only make the same labels be read again.
+    return _know(data.model_copy(update={"augment": AugmentSettings()}))
+
+
+@lru_cache(maxsize=1024)
+def _know(data: DataSettings) -> ImageFacts:
+    return know_images(data)
 
 
 @lru_cache(maxsize=1024)

@@ -4,6 +4,10 @@ A leaf module: it imports nothing, so that the mathematics below may raise from 
 
 TrainerError
 ├── BatchTooLargeError          the train split has fewer images than one batch
+├── DataError                   images cannot be had as asked
+│   ├── DataSettingsError       a source does not take a setting
+│   ├── MissingSourceError      a source is not on disk
+│   └── BadSourceError          what is on disk is not what the source's files should be
 ├── ModelSettingsError          a model cannot be built as asked
 ├── MicroBatchError             micro-batches of a model with batch norm
 ├── StackStateError             a saved state belongs to other members or another model
@@ -37,6 +41,36 @@ class StackStateError(TrainerError):
 
 class CheckpointError(TrainerError):
     """A checkpoint is torn, foreign or of another version; training begins anew."""
+
+
+class DataError(TrainerError):
+    """Images cannot be had as asked.
+
+    Attributes:
+        field: The setting to blame, below ``data``.
+        reason: What was expected, what was got, what to do next.
+    """
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(field, reason)
+        self.field = field
+        self.reason = reason
+
+    def __str__(self) -> str:
+        """Return both in one line."""
+        return f"data.{self.field}: {self.reason}"
+
+
+class DataSettingsError(DataError):
+    """A source does not take a setting, or not this value of it."""
+
+
+class MissingSourceError(DataError):
+    """A source is not on disk; nothing is downloaded, the reason says how to get it."""
+
+
+class BadSourceError(DataError):
+    """What is on disk is damaged, incomplete or another dataset."""
 
 
 class ModelSettingsError(TrainerError):

@@ -42,12 +42,36 @@ class AugmentSettings(Frozen):
     views: Annotated[int, Field(ge=2, le=1000)] = 8
 
 
-class DataSettings(Frozen):
-    """Which images, how they are split (fixed by ``split_seed``, shared by all replicates)."""
+def _default_test_fraction(given: dict[str, Any]) -> float | None:
+    return 0.3 if given["source"] == "digits" else None
 
-    source: Literal["digits"]
-    test_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3
+
+class DataSettings(Frozen):
+    """Which images, how they are split (fixed by ``split_seed``, shared by all replicates).
+
+    ``folder`` is where a source lies on every node, as an absolute path: needed for cifar10,
+    cifar100 and image_folder, in the place of Debian's package for fashion_mnist. Nothing is
+    downloaded. ``image_size`` (pixels to a side) and ``colour`` are for image_folder: without
+    ``colour`` all its images must be of one kind, with it all are converted.
+
+    ``test_fraction`` applies to the digits and to an image_folder without a test split. Sources
+    that have a test split keep it, and refuse a fraction.
+
+    ``limit`` keeps at most so many images of each split, with equal class shares. ``imbalance``
+    then thins out the train split's classes, each by the same factor more than the one before,
+    until the last has 1 / ``imbalance`` of its images. Both are drawn once, by ``split_seed``.
+    """
+
+    source: Literal["digits", "fashion_mnist", "cifar10", "cifar100", "image_folder"]
+    test_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
+        default_factory=_default_test_fraction
+    )
     split_seed: Annotated[int, Field(ge=0)] = 0
+    folder: str | None = None
+    image_size: Annotated[int, Field(ge=4, le=512)] | None = None
+    colour: Literal["rgb", "grey"] | None = None
+    limit: PositiveInt | None = None
+    imbalance: Annotated[float, Field(ge=1.0, le=100.0)] = 1.0
     augment: AugmentSettings = AugmentSettings()
 
 

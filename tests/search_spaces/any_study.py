@@ -35,6 +35,7 @@ LIMITS: Mapping[str, Json] = {
     "embed_dim": {"minimum": 12},
     "test_fraction": {"minimum": 0.1, "maximum": 0.5},
     "micro_batch_size": {"minimum": 64},
+    "imbalance": {"maximum": 20.0},
 }
 
 
@@ -50,7 +51,7 @@ def study_of(kinds: list[str]) -> SearchStrategy[Json]:
         {
             "study": st.from_regex(r"[a-z0-9][a-zA-Z0-9_-]{0,20}", fullmatch=True),
             "question": st.just("boundary"),
-            "data": part(DataSettings, required=("source",)),
+            "data": part(DataSettings, required=("source",)).map(suit_source),
             "model": part(ModelSettings, required=("encoder",)).map(suit_encoder),
             "objective": objective(kinds),
             "lr": log_range(1e-5, 1e3),
@@ -71,6 +72,16 @@ def suit_utility(content: Json) -> Json:
     if content["model"].get("frozen") in (None, False):
         return content
     return {**content, "collapse": {**content.get("collapse", {}), "utility": "train_loss"}}
+
+
+def suit_source(data: Json) -> Json:
+    """Take the digits, which need nothing on disk, and leave out what does not apply to them."""
+    unsuited = {"folder", "image_size", "colour", "limit"}
+    if data.get("test_fraction") is None:
+        unsuited |= {"test_fraction"}
+    return {name: value for name, value in data.items() if name not in unsuited} | {
+        "source": "digits"
+    }
 
 
 def suit_encoder(model: Json) -> Json:

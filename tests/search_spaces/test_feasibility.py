@@ -14,8 +14,8 @@ def test_the_facts_of_the_digits_are_those_of_the_loaded_data(test_fraction: flo
     facts = know_source(settings)
     assert facts.class_count == images.class_count
     assert facts.image_shape == images.image_shape
-    assert facts.image_count == len(images.train_labels_N) + len(images.test_labels_N)
-    assert facts.split(test_fraction) == (len(images.train_labels_N), len(images.test_labels_N))
+    assert facts.train_count == len(images.train_labels_N)
+    assert facts.test_count == len(images.test_labels_N)
 
 
 @pytest.mark.parametrize(

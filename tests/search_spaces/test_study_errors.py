@@ -50,8 +50,8 @@ def test_the_sample_itself_is_valid() -> None:
         (
             "source: digits",
             "sourc: digits",
-            "s.yaml:3: data.sourc: unknown key; known keys: augment, source, split_seed, "
-            "test_fraction; did you mean source?",
+            "s.yaml:3: data.sourc: unknown key; known keys: augment, colour, folder, "
+            "image_size, imbalance, limit, source, split_seed, test_fraction; did you mean source?",
         ),
         (
             "source: digits",
@@ -91,7 +91,7 @@ def test_the_sample_itself_is_valid() -> None:
             "data: {source: digits}",
             "data:",
             "s.yaml:3: data: expected a mapping with keys of: source, test_fraction, split_seed, "
-            "augment; got nothing",
+            "folder, image_size, colour, limit, imbalance, augment; got nothing",
         ),
         (
             "budget: {trials: 40}",
@@ -174,8 +174,9 @@ def test_the_sample_itself_is_valid() -> None:
         # Closed lists of values
         (
             "source: digits",
-            "source: cifar10",
-            "s.yaml:3: data.source: expected digits; got 'cifar10'",
+            "source: digts",
+            "s.yaml:3: data.source: expected one of digits, fashion_mnist, cifar10, cifar100, "
+            "image_folder; got 'digts'; did you mean digits?",
         ),
         (
             "steps: 10",

@@ -6,38 +6,61 @@ References:
     Alpaydin & Kaynak, "Optical Recognition of Handwritten Digits", UCI 1998.
 """
 
-import torch
+from functools import cache
 
-from trainer.data.image_data import ImageData, standardise
+import numpy as np
+
+from trainer.data.image_source import Bytes, ImageSource, SourceSplit, Whole, refuse_given
+from trainer.errors import DataSettingsError
 from trainer.settings import DataSettings
 
-_CLASS_COUNT = 10
-_BRIGHTEST = 16.0
+IMAGE_COUNT = 1797
+CLASS_COUNT = 10
+IMAGE_SHAPE = (1, 8, 8)
+_BRIGHTEST = 16
 
 
-def load_digits_images(settings: DataSettings) -> ImageData:
-    """Load the digits, split with equal class shares by ``settings.split_seed``."""
+def check_digits(settings: DataSettings) -> None:
+    """Check that the settings apply to the digits.
+
+    Raises:
+        DataSettingsError: If one does not, or ``test_fraction`` is null.
+    """
+    refuse_given(
+        settings,
+        {
+            "folder": "they ship with scikit-learn",
+            "image_size": "images are 8 x 8",
+            "colour": "images are grey",
+        },
+    )
+    if settings.test_fraction is None:
+        raise DataSettingsError(
+            "test_fraction", "expected a number, for the digits have no test split of their own"
+        )
+
+
+def open_digits(settings: DataSettings) -> ImageSource:
+    """Load the digits, as one set of images without a test split.
+
+    Raises:
+        DataSettingsError: As :func:`check_digits`.
+    """
+    check_digits(settings)
+    images_NCHW, labels_N = _load()
+
+    def read(rows_n: Whole) -> Bytes:
+        return images_NCHW[rows_n]
+
+    split = SourceSplit("digits", labels_N, read)
+    return ImageSource(split, None, CLASS_COUNT, IMAGE_SHAPE, _BRIGHTEST)
+
+
+@cache
+def _load() -> tuple[Bytes, Whole]:
     # Here, for importing scikit-learn takes 4 CPU-seconds, and of a lane's processes only the
     # workers load data.
     from sklearn.datasets import load_digits  # noqa: PLC0415
-    from sklearn.model_selection import train_test_split  # noqa: PLC0415
 
     bunch = load_digits()
-    train_images, test_images, train_labels, test_labels = train_test_split(
-        bunch.images,
-        bunch.target,
-        test_size=settings.test_fraction,
-        random_state=settings.split_seed,
-        stratify=bunch.target,
-    )
-    train_NCHW, test_NCHW = standardise(
-        torch.as_tensor(train_images, dtype=torch.float32).unsqueeze(1) / _BRIGHTEST,
-        torch.as_tensor(test_images, dtype=torch.float32).unsqueeze(1) / _BRIGHTEST,
-    )
-    return ImageData(
-        train_images_NCHW=train_NCHW,
-        train_labels_N=torch.as_tensor(train_labels, dtype=torch.int64),
-        test_images_NCHW=test_NCHW,
-        test_labels_N=torch.as_tensor(test_labels, dtype=torch.int64),
-        class_count=_CLASS_COUNT,
-    )
+    return bunch.images[:, None].astype(np.uint8), bunch.target.astype(np.int64)

@@ -5,14 +5,13 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from trainer.data.digits import load_digits_images
 from trainer.data.image_data import ImageData, standardise
 from trainer.data.images import load_images
 from trainer.settings import DataSettings
 
 
 def load(split_seed: int = 0, test_fraction: float = 0.3) -> ImageData:
-    return load_digits_images(
+    return load_images(
         DataSettings(source="digits", split_seed=split_seed, test_fraction=test_fraction)
     )
 
