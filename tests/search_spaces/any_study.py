@@ -58,7 +58,7 @@ def study_of(kinds: list[str]) -> SearchStrategy[Json]:
             "budget": st.fixed_dictionaries({"trials": st.integers(1, 10**6)}),
         },
         optional={
-            "train": part(TrainSettings),
+            "train": part(TrainSettings).map(suit_batches),
             "collapse": part(CollapseSettings, axes=False),
             "seeds": st.integers(1, 9),
             "seed": st.integers(0, 2**31),
@@ -82,6 +82,12 @@ def suit_source(data: Json) -> Json:
     return {name: value for name, value in data.items() if name not in unsuited} | {
         "source": "digits"
     }
+
+
+def suit_batches(train: Json) -> Json:
+    """Leave out micro-batches smaller than the default batch, which batch norm forbids."""
+    unsuited = set() if "batch_size" in train else {"micro_batch_size"}
+    return {name: value for name, value in train.items() if name not in unsuited}
 
 
 def suit_encoder(model: Json) -> Json:
