@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import log10
 
-from orchestrator.planners.readout import read_boundary
+from orchestrator.planners.protocol import Finding, Proposal
+from orchestrator.planners.readout import is_prior_kept, read_boundary
 from orchestrator.planners.threshold import Threshold, Verdict, estimate_threshold
 from orchestrator.record import TrialRecord, TrialState, to_finding
 from search_spaces.axis import RangeAxis
@@ -107,6 +108,7 @@ class CollapseMap:
         slices: One for each of the study's slices, in the study's order, tried or not.
         off_slice: Finished trials between the slices (planners that do not keep to them).
         outcomes: Finished trials sorted by key.
+        is_prior_kept: Whether the trials let the study's prior stand; None without one.
     """
 
     study: Study
@@ -117,6 +119,7 @@ class CollapseMap:
     counts: Counts
     audit: Audit
     outcomes: tuple[tuple[TrialRecord, Outcome], ...]
+    is_prior_kept: bool | None = None
 
 
 def build_map(
@@ -137,6 +140,7 @@ def build_map(
         map_slice(p, by_slice.get(p.key, []), levels, lr_range, surface.get(p)) for p in points
     )
     outcomes = finished(ordered)
+    prior_kept = None if at_study_level_only else is_prior_kept(study, _findings(study, ordered))
     return CollapseMap(
         study=study,
         lr_range=lr_range,
@@ -146,6 +150,7 @@ def build_map(
         counts=count_trials(ordered),
         audit=audit_early_decisions(outcome for _, outcome in outcomes),
         outcomes=outcomes,
+        is_prior_kept=prior_kept,
     )
 
 
@@ -193,9 +198,7 @@ def _read_surface(
     """Return every slice's boundary at every level, if the study was planned as one surface."""
     if study.planner is not PlannerKind.SURFACE:
         return {}
-    findings = [
-        (record.proposal, to_finding(study, outcome)) for record, outcome in finished(records)
-    ]
+    findings = _findings(study, records)
     by_level = [read_boundary(study, findings, level) for level in levels]
     return {
         point: tuple(
@@ -204,6 +207,10 @@ def _read_surface(
         )
         for point in study.slices()
     }
+
+
+def _findings(study: Study, records: Sequence[TrialRecord]) -> list[tuple[Proposal, Finding]]:
+    return [(record.proposal, to_finding(study, outcome)) for record, outcome in finished(records)]
 
 
 def finished(records: Iterable[TrialRecord]) -> tuple[tuple[TrialRecord, Outcome], ...]:

@@ -58,6 +58,8 @@ def describe_study(study: Study) -> RenderableType:
     table.add_row("question", f"{study.question}, answered by {study.planner}")
     for axis in study.axes:
         table.add_row("axis", Text(_describe_axis(axis.path, axis)))
+    if study.prior is not None:
+        table.add_row("prior", study.prior)
     table.add_row("replicates", str(study.replicates))
     table.add_row("budget", f"{study.budget.trials} trials")
     return table
@@ -67,7 +69,7 @@ def plan_study(study: Study) -> dict[str, Any]:
     """Return what a study takes: the planner's forecast, and the time by a small probe here.
 
     Times are upper bounds: every trial is taken to train to its last step. ``wall_minutes`` is
-    for this machine's cores, with Ray's start.
+    for this machine's cores, with Ray's start. A prior is not counted: a right one takes less.
     """
     expected = forecast(study)
     seconds = time_member_step(study)
@@ -75,6 +77,7 @@ def plan_study(study: Study) -> dict[str, Any]:
     cores = count_cores()
     return {
         "study": study.name,
+        **({} if study.prior is None else {"prior_not_counted": study.prior}),
         **dataclasses.asdict(expected),
         "milliseconds_per_member_step": 1000 * seconds,
         "core_minutes": expected.trials * steps * seconds / 60,
@@ -94,6 +97,8 @@ def show_plan(plan: Mapping[str, Any]) -> RenderableType:
         f"machine, {START_SECONDS:g} seconds of it to start Ray, for {plan['trials']} trials in "
         f"{plan['rounds']} rounds{cut}."
     )
+    if "prior_not_counted" in plan:
+        words += f" Planned as if without its prior, {plan['prior_not_counted']}."
     return Group(table, Text(words))
 
 

@@ -17,7 +17,6 @@ from orchestrator.planners.forecast import forecast
 from orchestrator.progress import TerminalDisplay
 from orchestrator.report.terminal import summarise
 from orchestrator.sweep import SweepOptions, SweepResult, run_sweep
-from search_spaces.study import Study
 
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 
@@ -51,7 +50,7 @@ def run_study(
     except SweepCutError as error:
         _say_how_to_go_on(f"{error}.", command, screen)
         return EXIT_FAILED
-    return _conclude(study, result, screen)
+    return _conclude(result, screen)
 
 
 def _say_how_to_go_on(what_happened: str, command: Sequence[str], screen: Console) -> None:
@@ -59,8 +58,8 @@ def _say_how_to_go_on(what_happened: str, command: Sequence[str], screen: Consol
     screen.print(f"{what_happened} Go on with: [bold]{again}[/]", soft_wrap=True)
 
 
-def _conclude(study: Study, result: SweepResult, screen: Console) -> int:
-    Console().print(summarise(study, result.records, result.files))
+def _conclude(result: SweepResult, screen: Console) -> int:
+    Console().print(summarise(result.study, result.records, result.files))
     if result.warning is not None:
         screen.print(f"[yellow]MLflow[/] {escape(result.warning)}")
     for record in result.missing[:5]:

@@ -32,6 +32,7 @@ def simulate_study(
         purchases = rehearse(study, world, repeats, seed_noise, lambda: progress.advance(task))
     return {
         "study": study.name,
+        **({} if study.prior is None else {"prior_not_counted": study.prior}),
         "planner": str(study.planner),
         "world": str(world),
         "seed_noise": seed_noise,
@@ -55,6 +56,9 @@ def show_simulation(simulation: Mapping[str, Any]) -> RenderableType:
         "in decades of learning rate, over slices that got a number; coverage: how many of those "
         "bands hold the truth. Real seeds may be noisier: try --seed-noise 0.2."
     )
+    if "prior_not_counted" in simulation:
+        words += f" The prior, {simulation['prior_not_counted']}, knows nothing of these worlds "
+        words += "and is left out."
     return Group(table, Text(words))
 
 

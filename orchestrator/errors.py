@@ -7,6 +7,7 @@ OrchestratorError
 │   └── StudyChangedError       it belongs to a study that asks something else
 ├── ClusterError            Ray cannot be reached, or is too small
 ├── SweepCutError           Ray ended a sweep before its time
+├── PriorError              the study named by 'prior' is missing or found no boundary
 ├── SimulationError         a study that maps no boundary cannot be simulated
 ├── ReportError             the report cannot be written
 └── TrackingError           MLflow cannot be written, read or reached
@@ -40,6 +41,10 @@ class ClusterError(OrchestratorError):
 
 class SweepCutError(OrchestratorError):
     """Ray ended a sweep before its time; what was finished is kept."""
+
+
+class PriorError(OrchestratorError):
+    """The study that another one takes as its prior is missing, or found no boundary."""
 
 
 class SimulationError(OrchestratorError):

@@ -22,18 +22,20 @@ from optuna.distributions import (
 from optuna.trial import TrialState as OptunaState
 from optuna.trial import create_trial
 
-from orchestrator.errors import LedgerError, StudyChangedError
+from orchestrator.errors import LedgerError, PriorError, StudyChangedError
 from orchestrator.journal import open_journal
 from orchestrator.planners.protocol import Proposal
 from orchestrator.record import Provenance, TrialRecord, TrialState
 from search_spaces.axis import Axis, RangeAxis
 from search_spaces.load import parse_study
 from search_spaces.point import Point
+from search_spaces.prior_boundary import PriorBoundary
 from search_spaces.study import Study
 from trainer.cohort import Outcome
 from trainer.seeds import derive_seed
 
 _ROUND = "round:"
+_START = "start"
 
 
 class Ledger:
@@ -54,7 +56,11 @@ class Ledger:
     def open(cls, path: Path, study: Study) -> "Ledger":
         """Open the ledger of ``study``, or start it where there is none.
 
+        Where the study has a prior, what the ledger holds of it counts; a new ledger takes in
+        ``study.start``.
+
         Raises:
+            PriorError: If the study has a prior and neither the ledger nor it knows it.
             StudyChangedError: If the ledger belongs to a study that asks something else.
             LedgerError: If the file is not a Rankfall ledger.
         """
@@ -66,6 +72,7 @@ class Ledger:
                 f"{study.digest}: give the changed study a new name, or choose another folder "
                 "with --results (only the budget of a running study may change)"
             )
+        study = _keep_start(optuna_study, study)  # first: a ledger with a digest has its prior
         for name, value in _description(study).items():
             if optuna_study.user_attrs.get(name) != value:
                 optuna_study.set_user_attr(name, value)
@@ -91,7 +98,7 @@ class Ledger:
         if "source_text" not in attributes:
             raise LedgerError(f"{path}: holds an Optuna study that Rankfall did not write")
         study = parse_study(attributes["source_text"], str(path), attributes["overrides"])
-        return cls(study, optuna_study)
+        return cls(dataclasses.replace(study, start=_start_of(optuna_study)), optuna_study)
 
     @property
     def identity(self) -> str:
@@ -189,6 +196,42 @@ class Ledger:
             failure=trial.user_attrs.get("failure"),
             told_at=_utc(trial.datetime_complete),
         )
+
+
+def read_start(path: Path) -> PriorBoundary | None:
+    """Return the prior that a ledger wrote down; None without ledger or prior.
+
+    Raises:
+        LedgerError: If the file is no journal of Optuna's.
+    """
+    if not path.is_file():
+        return None
+    storage = open_journal(path)
+    names = optuna.get_all_study_names(storage)
+    if len(names) != 1:
+        return None
+    return _start_of(optuna.load_study(study_name=names[0], storage=storage))
+
+
+def _start_of(optuna_study: optuna.Study) -> PriorBoundary | None:
+    content = optuna_study.user_attrs.get(_START)
+    return None if content is None else PriorBoundary.from_content(content)
+
+
+def _keep_start(optuna_study: optuna.Study, study: Study) -> Study:
+    """Return the study with the prior that the ledger holds, from now on at the latest."""
+    if study.prior is None:
+        return study
+    start = _start_of(optuna_study)
+    if start is None and study.start is None:
+        raise PriorError(
+            f"study {study.name} starts from {study.prior}, of which nothing is known here: "
+            "expected what starting_point.with_start returns"
+        )
+    if start is None and study.start is not None:
+        start = study.start
+        optuna_study.set_user_attr(_START, start.to_content())
+    return dataclasses.replace(study, start=start)
 
 
 def replicate_seed(study: Study, replicate: int) -> int:

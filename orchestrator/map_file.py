@@ -27,6 +27,7 @@ def to_json(collapse_map: CollapseMap) -> str:
             "metric": study.collapse.metric,
             "seed": study.seed,
             "replicates": study.replicates,
+            **_describe_prior(collapse_map),
         },
         "levels": list(collapse_map.levels),
         "lr_range": collapse_map.lr_range and list(collapse_map.lr_range),
@@ -41,6 +42,21 @@ def to_json(collapse_map: CollapseMap) -> str:
         "outcomes": [_describe_outcome(r, o) for r, o in collapse_map.outcomes],
     }
     return json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+
+def _describe_prior(collapse_map: CollapseMap) -> dict[str, object]:
+    start = collapse_map.study.start
+    if start is None:
+        return {}
+    prior = {
+        "study": start.study,
+        "study_digest": start.study_digest,
+        "findings_digest": start.findings_digest,
+        "digest": start.digest,
+        "places": len(start.places),
+        "is_kept": collapse_map.is_prior_kept,
+    }
+    return {"prior": prior}
 
 
 def _describe_slice(slice_map: SliceMap) -> dict[str, object]:

@@ -22,6 +22,7 @@ from orchestrator.mlflow_store import Store, locate_store
 from orchestrator.provenance import read_provenance
 from orchestrator.ray_environment import ray_environment
 from orchestrator.record import Provenance, TrialRecord, TrialState
+from orchestrator.starting_point import with_start
 from orchestrator.tracking import Tracker
 from search_spaces.study import Study
 from trainer.lane_messages import LaneSettings
@@ -72,9 +73,11 @@ class SweepOptions:
 class SweepResult:
     """How a sweep ended.
 
+    ``study``: with the prior that its ledger holds.
     ``warning``: what the user should know although the study is whole (MLflow unreachable).
     """
 
+    study: Study
     records: list[TrialRecord]
     files: list[Path]
     warning: str | None
@@ -95,6 +98,7 @@ def run_sweep(study: Study, options: SweepOptions, display: Display) -> SweepRes
         KeyboardInterrupt: On Ctrl-C; MLflow then shows the study as KILLED.
     """
     store = locate_store(options.results) if options.track else None
+    study = with_start(study, options.results.absolute())
     folder = StudyFolder(options.results.absolute() / study.name)
     made = folder.create()
     with folder.locked():
@@ -140,7 +144,7 @@ class _Sweep:
         tracker = None
         if store is not None:
             writer = Tracker(store.uri, store.artifact_root, ledger.identity)
-            tracker = BackgroundTracker(writer, study, provenance)
+            tracker = BackgroundTracker(writer, ledger.study, provenance)
         return cls(ledger, folder, options, display, provenance, tracker)
 
     def train(self) -> None:
@@ -182,9 +186,10 @@ class _Sweep:
             self.display.show_stage("writing the report")
             files = _write_report(self.folder, self.ledger.study, self.provenance, records)
         if self.tracker is None:
-            return SweepResult(records, files, warning=None)
+            return SweepResult(self.ledger.study, records, files, warning=None)
         self.display.show_stage("writing MLflow")
-        return SweepResult(records, files, self.tracker.finish(records, status, files).warning)
+        warning = self.tracker.finish(records, status, files).warning
+        return SweepResult(self.ledger.study, records, files, warning)
 
     def _tell(self) -> None:
         self.display.show_records(self.ledger.study, self.ledger.records())

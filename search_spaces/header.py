@@ -33,7 +33,9 @@ def check_name(name: str) -> str:
 
 
 class StudyHeader(Frozen):
-    """The study as a whole. ``seeds`` counts replicates, ``seed`` is what they derive from."""
+    """The study as a whole. ``seeds`` counts replicates, ``seed`` is what they derive from,
+    ``prior`` names the study whose boundary this one starts from.
+    """
 
     study: Annotated[str, AfterValidator(check_name)]
     question: Question
@@ -44,6 +46,7 @@ class StudyHeader(Frozen):
     optimise: OptimiseSettings | None = None
     align: AlignSettings | None = None
     budget: Budget
+    prior: Annotated[str, AfterValidator(check_name)] | None = None
 
 
 def read_header(root: LocatedMapping, complaints: Complaints) -> StudyHeader | None:

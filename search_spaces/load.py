@@ -85,4 +85,5 @@ def _assemble(header: StudyHeader, body: Body, text: str, overrides: tuple[str, 
         source_text=text,
         overrides=overrides,
         align=header.align,
+        prior=header.prior,
     )

@@ -50,6 +50,7 @@ def check_rules(
     _check_planner(header, root, complaints)
     _check_optimise(header, root, complaints)
     _check_align(header, settings, root, complaints)
+    _check_prior(header, settings, root, complaints)
     _check_utility(header, settings, root, complaints)
     if header.question in (Question.BOUNDARY, Question.GRID):
         _check_slice_count(settings, root, complaints)
@@ -134,6 +135,32 @@ def _check_align(
             "planner: grid, or leave align out"
         )
         complaints.add(find_origin(root, ("align",)), "align", message)
+
+
+def _check_prior(
+    header: StudyHeader,
+    settings: Mapping[str, Setting],
+    root: LocatedMapping,
+    complaints: Complaints,
+) -> None:
+    if header.prior is None:
+        return
+    planner = choose_planner(header, [s.axis for s in settings.values() if s.axis is not None])
+    message = None
+    if header.question is not Question.BOUNDARY:
+        message = (
+            "only question: boundary uses it, and this is question: "
+            f"{header.question.value}; leave it out or change the question"
+        )
+    elif planner is not PlannerKind.SURFACE:
+        message = (
+            f"only planner: surface uses it, and this is planner: {planner.value}; "
+            "add planner: surface, or leave prior out"
+        )
+    elif header.prior == header.study:
+        message = "expected another study's name, got this one's own"
+    if message is not None:
+        complaints.add(find_origin(root, ("prior",)), "prior", message)
 
 
 def _check_utility(

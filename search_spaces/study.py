@@ -13,6 +13,7 @@ from search_spaces.axis import Axis, RangeAxis
 from search_spaces.canonical import describe_axis, digest_of, flatten, nest
 from search_spaces.errors import PointError
 from search_spaces.point import Point, Value
+from search_spaces.prior_boundary import PriorBoundary
 from search_spaces.schema import objective_paths
 from trainer.settings import CollapseSettings, Frozen, TrialSettings
 
@@ -117,6 +118,8 @@ class Study:
         align: Set if trials of different kinds are compared over training.
         overrides: ``--set`` overrides, ``path=value`` each, in order. The file and these
             together are the study: ``parse_study(source_text, name, overrides)`` repeats it.
+        prior: Name of the study whose boundary is this one's prior.
+        start: That boundary, once it is known: the ledger keeps it, no file says it.
     """
 
     name: str
@@ -132,6 +135,8 @@ class Study:
     source_text: str = field(compare=False, repr=False)
     overrides: tuple[str, ...] = field(default=(), compare=False)
     align: AlignSettings | None = None
+    prior: str | None = None
+    start: PriorBoundary | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def digest(self) -> str:
@@ -139,9 +144,12 @@ class Study:
 
         Covers every setting that shapes a trial, defaults included, so that a changed default
         never continues an old ledger. Leaves out the budget: raising it continues the study.
+        Of the prior, only its name counts: what that study had found is written down once.
         """
+        prior = {} if self.prior is None else {"prior": self.prior}
         return digest_of(
             {
+                **prior,
                 "study": self.name,
                 "question": self.question,
                 "planner": self.planner,

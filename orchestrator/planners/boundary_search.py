@@ -26,6 +26,7 @@ from orchestrator.planners.surface.acquire import (
     place_rates,
     relevance,
 )
+from orchestrator.planners.surface.anchor import Anchor
 from orchestrator.planners.surface.fit import Fit, Trials, fit_surface
 from orchestrator.planners.surface.kernel import Places
 from orchestrator.planners.surface.readings import Away, near_variances
@@ -45,11 +46,9 @@ Floats = NDArray[np.float64]
 FIRST_SCOUT = 16  # trials before anything unexpected is looked for
 TELLING = 0.5  # seed variances per variance of a reading that counts as a visit
 NEARBY = 0.1  # decades from the threshold at which a reading is valued
+HEDGE_STEP = 0.7548776662466927  # another stride than that of the quantiles
 REFERENCES_LOG2 = 7
 CANDIDATES_LOG2 = 8
-FIRST_SCOUT = 16  # trials before anything unexpected is looked for
-TELLING = 0.5  # seed variances per variance of a reading that counts as a visit
-NEARBY = 0.1  # decades from the threshold at which a reading is valued
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +83,7 @@ class BoundarySearch:
         level: A score below it counts as collapsed; above 0.
         seed: Seed of the candidate places.
         references: Places whose boundary is wanted; None means everywhere alike.
+        anchor: What another study found, believed unless the trials speak against it.
     """
 
     def __init__(
@@ -92,13 +92,15 @@ class BoundarySearch:
         level: float,
         seed: int = 0,
         references: Sequence[Point] | None = None,
+        anchor: Anchor | None = None,
     ) -> None:
         self._space = space
         self._level = level
+        self._anchor = anchor
         self._told: dict[tuple[str, float, int], tuple[Setting, Observation]] = {}
         self._missing: dict[tuple[str, float, int], Setting] = {}
-        self._references = list(references or self._spread(REFERENCES_LOG2, seed))
-        extra = self._spread(CANDIDATES_LOG2, seed + 1)
+        self._references = list(references or spread_places(space, REFERENCES_LOG2, seed))
+        extra = spread_places(space, CANDIDATES_LOG2, seed + 1)
         known = {place.key for place in self._references}
         self._candidates = self._references + [p for p in extra if p.key not in known]
         self._encoded = Places(*space.encode(self._candidates))
@@ -141,7 +143,7 @@ class BoundarySearch:
         """Return places and log10 learning rates: probes, then scouts and the boundary."""
         fit = self.fit()
         low, high = self._space.low, self._space.high
-        mean_C, variance_C = fit.belief.at(self._encoded)
+        mean_C, _ = fit.belief.at(self._encoded)
         probes: list[tuple[Point, float]] = []
         if len(self._told) >= FIRST_SCOUT:
             settings = [setting for _, (setting, _) in sorted(self._told.items())]
@@ -157,9 +159,24 @@ class BoundarySearch:
             x = float(mean_C[i]) + scout_offset(number)
             wanted.append((self._candidates[i], min(max(x, low), high)))
         picked = self._pick(fit, count - len(wanted), waiting)
-        spreads = [float(np.hypot(np.sqrt(variance_C[i]), fit.seed_noise)) for i in picked]
-        rates = place_rates([float(mean_C[i]) for i in picked], spreads, start, low, high)
+        means, variances = self._expect(fit, picked, start)
+        rates = place_rates(means, np.hypot(np.sqrt(variances), fit.seed_noise), start, low, high)
         return wanted + [(self._candidates[i], x) for i, x in zip(picked, rates, strict=True)]
+
+    def _expect(self, fit: Fit, picked: Sequence[int], start: int) -> tuple[Floats, Floats]:
+        """Return mean and variance of g at candidates, as the trials look for it there.
+
+        As many trials as another study's posterior may be wrong are placed as if without it:
+        a wrong one is then found out within the first round.
+        """
+        places = self._encoded.take(np.array(picked, dtype=np.int64))
+        mean, variance = fit.belief.at(places)
+        if fit.alone is None:
+            return mean, variance
+        numbers = np.arange(start, start + len(picked))
+        is_hedge = np.mod(HEDGE_STEP * numbers, 1.0) >= fit.prior_share
+        mean_alone, variance_alone = fit.alone.at(places)
+        return np.where(is_hedge, mean_alone, mean), np.where(is_hedge, variance_alone, variance)
 
     def _pick(self, fit: Fit, count: int, waiting: Sequence[Setting]) -> list[int]:
         """Return the candidates where the boundary's variance falls most."""
@@ -203,7 +220,8 @@ class BoundarySearch:
     def fit(self) -> Fit:
         """Return the surface fitted to what was told."""
         if self._fit is None:
-            self._fit = fit_surface(self.trials(), self._space.low, self._space.high)
+            space = self._space
+            self._fit = fit_surface(self.trials(), space.low, space.high, self._anchor)
         return self._fit
 
     def trials(self) -> Trials:
@@ -218,13 +236,6 @@ class BoundarySearch:
             y_n=np.array(y, dtype=np.float64),
             is_collapsed_n=np.array([o.is_collapsed for _, o in entries], dtype=bool),
         )
-
-    def _spread(self, log2: int, seed: int) -> list[Point]:
-        if not self._space.axes:
-            return [Point.of({})]
-        engine = qmc.Sobol(len(self._space.axes), scramble=True, rng=np.random.default_rng(seed))
-        places = [self._space.place_at(list(row)) for row in engine.random_base2(log2)]
-        return list({place.key: place for place in places}.values())
 
     def _nearest(self, place: Point) -> int:
         here = Places(*self._space.encode([place]))
@@ -248,6 +259,15 @@ class BoundarySearch:
             x = min(max(setting.x + offset, self._space.low), self._space.high)
             moved = Setting(setting.place, x, (setting.replicate + step) % self._space.replicates)
         return moved
+
+
+def spread_places(space: BoundarySpace, log2: int, seed: int) -> list[Point]:
+    """Return at most 2**log2 places, spread evenly over a space (Sobol, scrambled by seed)."""
+    if not space.axes:
+        return [Point.of({})]
+    engine = qmc.Sobol(len(space.axes), scramble=True, rng=np.random.default_rng(seed))
+    places = [space.place_at(list(row)) for row in engine.random_base2(log2)]
+    return list({place.key: place for place in places}.values())
 
 
 def _log_ratio(observation: Observation, level: float) -> float:

@@ -38,6 +38,13 @@ def read_boundary(
     )
 
 
+def is_prior_kept(study: Study, findings: Iterable[tuple[Proposal, Finding]]) -> bool | None:
+    """Return whether the findings let the study's prior stand; None for a study without one."""
+    if study.start is None:
+        return None
+    return open_search(study, findings).fit().is_anchored
+
+
 def read_thresholds(
     study: Study, labels: Iterable[tuple[Proposal, bool]]
 ) -> Mapping[Point, Threshold]:

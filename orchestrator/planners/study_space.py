@@ -3,9 +3,13 @@
 import math
 from collections.abc import Iterable
 
+import numpy as np
+
 from orchestrator.planners.boundary_search import BoundarySearch, Observation, Setting
 from orchestrator.planners.protocol import Finding, Proposal
 from orchestrator.planners.space import contains, round_within
+from orchestrator.planners.surface.anchor import Anchor
+from orchestrator.planners.surface.kernel import Places
 from orchestrator.planners.surface.space import BoundarySpace, NumberAxis, WordAxis
 from search_spaces.axis import Axis, RangeAxis
 from search_spaces.point import Value
@@ -52,7 +56,8 @@ def open_search(
 ) -> BoundarySearch:
     """Return a search that was told what a study found, by its own or a higher level.
 
-    Trials that do not lie in the study's space are left out.
+    Trials that do not lie in the study's space are left out. The study's prior, where it is
+    known (``study.start``), holds at the study's own level alone.
 
     Raises:
         ValueError: If the study has no learning-rate range.
@@ -60,11 +65,22 @@ def open_search(
     slices = study.slices()
     references = slices[:: -(-len(slices) // MOST_REFERENCES)]
     at = study.collapse.below if level is None else level
-    search = BoundarySearch(space_of(study), at, study.seed, references)
+    search = BoundarySearch(space_of(study), at, study.seed, references, _anchor(study, at))
     for proposal, finding in findings:
         if is_within(study, proposal):
             search.tell(to_setting(proposal), _observe(finding, at, study.collapse.below))
     return search
+
+
+def _anchor(study: Study, level: float) -> Anchor | None:
+    start = study.start
+    if start is None or level != study.collapse.below:
+        return None
+    return Anchor(
+        places=Places(*space_of(study).encode(start.places)),
+        mean_P=np.array(start.medians, dtype=np.float64),
+        covariance_PP=np.array(start.covariances, dtype=np.float64),
+    )
 
 
 def is_within(study: Study, proposal: Proposal) -> bool:

@@ -28,7 +28,7 @@ class SurfacePlanner:
 
     Ends when every slice is answered - its band is as narrow as ``study.budget.band_decades``,
     or no crossing lies in the range, or a transition interval was found - or when the budget is
-    spent.
+    spent. With a prior (``study.start``) its first trials lie where that expects the boundary.
 
     Raises:
         ValueError: If the study has no learning-rate range to search.
@@ -71,6 +71,8 @@ class SurfacePlanner:
         return self._draw(search, min(self._round, remaining))
 
     def _is_answered(self, search: BoundarySearch) -> bool:
+        if self._study.start is not None and self._evidence.spent < SMALLEST_ROUND:
+            return False  # a prior alone answers nothing
         found = search.posterior(self._study.slices())
         return all(is_answered(t, self._study.budget.band_decades) for t in found)
 

@@ -59,6 +59,7 @@ def render_html(
     template = environment.from_string((folder / "report.html.j2").read_text("utf-8"))
     return template.render(
         study=collapse_map.study,
+        prior_kept=collapse_map.is_prior_kept,
         answer=answer,
         level=format_number(collapse_map.study.collapse.below),
         metric=name_metric(collapse_map.study.collapse.metric),

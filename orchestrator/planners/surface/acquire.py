@@ -125,7 +125,11 @@ def spread_quantiles(count: int, start: int) -> Floats:
 
 
 def place_rates(
-    mean: Sequence[float], spread: Sequence[float], start: int, low: float, high: float
+    mean: Sequence[float] | Floats,
+    spread: Sequence[float] | Floats,
+    start: int,
+    low: float,
+    high: float,
 ) -> list[float]:
     """Return log10 learning rates within the range, at spread quantiles of g's belief."""
     quantiles = spread_quantiles(len(mean), start)

@@ -8,12 +8,14 @@ Shape legend: n = trials, T = thresholds (one for each place and replicate).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import expit
 
+from orchestrator.planners.surface.anchor import Anchor
 from orchestrator.planners.surface.belief import Basis, Belief
 from orchestrator.planners.surface.evidence_gradient import Beyond, Objective, Used
 from orchestrator.planners.surface.kernel import Places
@@ -67,6 +69,8 @@ class Fit:
         scores: The trials' scores, sorted into bins.
         sites: What each trial says.
         lapse: Estimated share of lapses.
+        alone: What the trials alone say, where another study's posterior stands beside them.
+        prior_share: Probability that that posterior holds; 0 without one.
     """
 
     belief: Belief
@@ -75,6 +79,13 @@ class Fit:
     scores: Scores
     sites: Sites
     lapse: float
+    alone: Belief | None = None
+    prior_share: float = 0.0
+
+    @property
+    def is_anchored(self) -> bool:
+        """Whether another study's posterior was given and the trials let it stand."""
+        return self.alone is not None
 
     @property
     def seed_noise(self) -> float:
@@ -93,11 +104,29 @@ class Fit:
         return KNOWN_DOUBT + min(DOUBTED_TRIALS / (speaking + 1.0), MOST_DOUBT)
 
 
-def fit_surface(trials: Trials, low: float, high: float) -> Fit:
-    """Return the surface that trials speak for; without trials, what is believed beforehand."""
+def fit_surface(trials: Trials, low: float, high: float, anchor: Anchor | None = None) -> Fit:
+    """Return the surface that trials speak for; without trials, what is believed beforehand.
+
+    Args:
+        trials: What was told.
+        low: log10 of the lowest learning rate.
+        high: log10 of the highest.
+        anchor: Another study's posterior, taken as a prior unless the trials speak against it.
+    """
+    alone = _fit(trials, low, high, None)
+    if anchor is None:
+        return alone
+    log_odds = anchor.log_odds(alone.belief)
+    if log_odds <= 0:
+        return alone
+    share = float(expit(log_odds))
+    return replace(_fit(trials, low, high, anchor), alone=alone.belief, prior_share=share)
+
+
+def _fit(trials: Trials, low: float, high: float, anchor: Anchor | None) -> Fit:
     layout = _lay_out(trials, low, high)
     scores = Scores.read(trials.y_n, trials.is_collapsed_n)
-    problem = _Problem(trials, layout, scores, (low + high) / 2)
+    problem = _Problem(trials, layout, scores, (low + high) / 2, anchor)
     vector = layout.prior[0].copy()
     lapse = LAPSE_PRIOR[0] / LAPSE_PRIOR[1]
     belief, sites = problem.infer(vector, lapse, None)
@@ -122,11 +151,19 @@ def _lay_out(trials: Trials, low: float, high: float) -> Layout:
 class _Problem:
     """One set of trials, with everything that does not depend on parameters."""
 
-    def __init__(self, trials: Trials, layout: Layout, scores: Scores, mean: float) -> None:
+    def __init__(
+        self,
+        trials: Trials,
+        layout: Layout,
+        scores: Scores,
+        mean: float,
+        anchor: Anchor | None = None,
+    ) -> None:
         self._trials = trials
         self._layout = layout
         self._scores = scores
         self._mean = mean
+        self._anchor = anchor
         self._first_T, self._threshold_n = _number_thresholds(trials)
 
     def infer(self, vector: Floats, lapse: float, before: Sites | None) -> tuple[Belief, Sites]:
@@ -136,12 +173,19 @@ class _Problem:
             trials.x_n - self._mean, self._scores, layout.link(vector), self.away(vector, before)
         )
         places_T = trials.places.take(self._first_T)
-        basis = Basis.choose(layout.kernel(vector), places_T)
+        anchor = self._anchor
+        known = places_T if anchor is None else anchor.places.and_then(places_T)
+        basis = Basis.choose(layout.kernel(vector), known)
         features = basis.features(places_T)
         nugget_T = layout.seed_noise(vector) ** 2 + basis.left_over(places_T, features)
         effects = self._replicate_features(layout.replicate_noise(vector))
         sites, weights = propagate(
-            readings, lapse, np.hstack([features, effects]), nugget_T, self._threshold_n
+            readings,
+            lapse,
+            np.hstack([features, effects]),
+            nugget_T,
+            self._threshold_n,
+            None if anchor is None else anchor.hint(basis, self._mean),
         )
         return Belief(basis, weights, self._mean), sites
 

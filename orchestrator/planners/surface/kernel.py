@@ -42,6 +42,13 @@ class Places:
         """Return some of the places."""
         return Places(self.units_nA[index], self.words_nB[index])
 
+    def and_then(self, others: "Places") -> "Places":
+        """Return these places and then others."""
+        return Places(
+            np.vstack([self.units_nA, others.units_nA]),
+            np.vstack([self.words_nB, others.words_nB]),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Kernel:

@@ -70,12 +70,21 @@ class Weights:
     covariance_MM: Floats
 
 
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Gaussian evidence on the first weights that is no trial: precision, precision x mean."""
+
+    precision_MM: Floats
+    shift_M: Floats
+
+
 def propagate(
     readings: Readings,
     lapse: float,
     features_TM: Floats,
     nugget_T: Floats,
     threshold_n: Ints,
+    hint: Hint | None = None,
 ) -> tuple[Sites, Weights]:
     """Return sites and the posterior they make.
 
@@ -85,14 +94,15 @@ def propagate(
         features_TM: What thresholds share; weights are standard normal beforehand.
         nugget_T: Variance of each threshold's own luck, square decades.
         threshold_n: The threshold that each trial met.
+        hint: What is known of the weights beside the trials.
     """
     sites = Sites.start(readings)
     before_T = np.full(len(nugget_T), np.inf)
-    weights = solve_weights(sites, features_TM, nugget_T, threshold_n)
+    weights = solve_weights(sites, features_TM, nugget_T, threshold_n, hint)
     for _ in range(SWEEPS):
         mean_T, variance_T = read_thresholds(sites, weights, features_TM, nugget_T, threshold_n)
         sites = _match(sites, readings, lapse, mean_T[threshold_n], variance_T[threshold_n])
-        weights = solve_weights(sites, features_TM, nugget_T, threshold_n)
+        weights = solve_weights(sites, features_TM, nugget_T, threshold_n, hint)
         if len(mean_T) == 0 or float(np.abs(mean_T - before_T).max()) < SETTLED:
             break
         before_T = mean_T
@@ -100,15 +110,24 @@ def propagate(
 
 
 def solve_weights(
-    sites: Sites, features_TM: Floats, nugget_T: Floats, threshold_n: Ints
+    sites: Sites,
+    features_TM: Floats,
+    nugget_T: Floats,
+    threshold_n: Ints,
+    hint: Hint | None = None,
 ) -> Weights:
-    """Return the posterior of the weights given Gaussian sites."""
+    """Return the posterior of the weights given Gaussian sites and what else is known."""
     precision_T, shift_T = _gather(sites, len(nugget_T), threshold_n)
     damp_T = 1 / (1 + nugget_T * precision_T)
     scaled_TM = features_TM * (precision_T * damp_T)[:, None]
     inverse_MM = np.eye(features_TM.shape[1]) + features_TM.T @ scaled_TM
+    total_M = features_TM.T @ (damp_T * shift_T)
+    if hint is not None:
+        m = len(hint.shift_M)
+        inverse_MM[:m, :m] += hint.precision_MM
+        total_M[:m] += hint.shift_M
     covariance_MM = cho_solve(cho_factor(inverse_MM, lower=True), np.eye(len(inverse_MM)))
-    mean_M = covariance_MM @ (features_TM.T @ (damp_T * shift_T))
+    mean_M = covariance_MM @ total_M
     return Weights(mean_M, (covariance_MM + covariance_MM.T) / 2)
 
 

@@ -7,6 +7,7 @@ Shape legend: n = places, A = numeric axes, B = categorical axes.
 """
 
 import math
+from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -54,6 +55,8 @@ class NumberAxis:
         if self.values is not None and number in self.values:
             ordered = sorted(self.values)
             return ordered.index(number) / max(len(ordered) - 1, 1)
+        if self.values is not None and len(self.values) > 1:
+            return _interpolate(number, sorted(self.values))
         if self.log and self.low > 0 and number > 0:
             return math.log(number / self.low) / math.log(self.high / self.low)
         return (number - self.low) / (self.high - self.low)
@@ -161,6 +164,13 @@ class BoundarySpace:
         return found.keys() == expected and all(
             _lies_on(found[axis.name], axis) for axis in self.axes if axis.name in found
         )
+
+
+def _interpolate(number: float, ordered: Sequence[float]) -> float:
+    """Return where a number lies among even steps; outermost steps go on beyond the ends."""
+    above = min(max(bisect(ordered, number), 1), len(ordered) - 1)
+    low, high = ordered[above - 1], ordered[above]
+    return (above - 1 + (number - low) / (high - low)) / (len(ordered) - 1)
 
 
 def _to_unit(axis: NumberAxis, value: Value | None) -> float:
