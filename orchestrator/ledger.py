@@ -97,7 +97,9 @@ class Ledger:
         attributes = optuna_study.user_attrs
         if "source_text" not in attributes:
             raise LedgerError(f"{path}: holds an Optuna study that Rankfall did not write")
-        study = parse_study(attributes["source_text"], str(path), attributes["overrides"])
+        study = parse_study(
+            attributes["source_text"], str(path), attributes["overrides"], is_recorded=True
+        )
         return cls(dataclasses.replace(study, start=_start_of(optuna_study)), optuna_study)
 
     @property

@@ -45,8 +45,14 @@ class Body:
         return dataclasses.replace(axis, values=typed)
 
 
-def read_body(root: LocatedMapping, complaints: Complaints) -> Body:
-    """Read the settings and try them on the trainer's models; complain of what is wrong."""
+def read_body(root: LocatedMapping, complaints: Complaints, *, is_recorded: bool) -> Body:
+    """Read the settings and try them on the trainer's models; complain of what is wrong.
+
+    Args:
+        root: The study's content.
+        complaints: Takes what is wrong.
+        is_recorded: The study was run already: whether it can be trained here is not asked.
+    """
     kinds = _read_kinds(root, complaints)
     entries = [*_section_entries(root, complaints), *_objective_entries(root, kinds, complaints)]
     rest = [entry for entry in entries if not complaints.is_settled(entry.path)]
@@ -54,7 +60,7 @@ def read_body(root: LocatedMapping, complaints: Complaints) -> Body:
     settings = {setting.path: setting for setting in read if setting is not None}
     if complaints.is_settled(KIND):
         settings[KIND] = _stand_in(kinds, root)
-    probe = TrialProbe(root, complaints)
+    probe = TrialProbe(root, complaints, is_recorded)
     for kind in kinds:
         probe.try_kind(kind, settings.values())
     return Body(settings, probe.accepted)

@@ -32,8 +32,17 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
     return parse_study(read_study_text(path), str(path), overrides)
 
 
-def parse_study(text: str, source: str, overrides: Sequence[str] = ()) -> Study:
-    """Validate the text of a study file; ``source`` is the name that messages give it.
+def parse_study(
+    text: str, source: str, overrides: Sequence[str] = (), *, is_recorded: bool = False
+) -> Study:
+    """Validate the text of a study file.
+
+    Args:
+        text: The YAML.
+        source: The name that messages give it.
+        overrides: See :func:`load_study`.
+        is_recorded: The text comes from a ledger. It can be read wherever the ledger is, also
+            where its data or weights are not.
 
     Raises:
         StudyFileError: As :func:`load_study`.
@@ -46,7 +55,7 @@ def parse_study(text: str, source: str, overrides: Sequence[str] = ()) -> Study:
     root = apply_overrides(content, overrides, complaints)
     _check_top_level(root, complaints)
     header = read_header(root, complaints)
-    body = read_body(root, complaints)
+    body = read_body(root, complaints, is_recorded=is_recorded)
     if header is not None:
         check_rules(header, body.settings, root, complaints)
     if header is None or complaints.problems:

@@ -34,12 +34,15 @@ class TrialProbe:
 
     Attributes:
         root: The study's content, to find the place of a missing key.
+        is_recorded: Whether trials of a study that was run already are tried, which need not be
+            trainable on this machine: its data may be elsewhere.
         accepted: Values as the models hold them (``1`` given for a float is ``1.0``), by path
             and position among the setting's probes.
     """
 
     root: LocatedMapping
     complaints: Complaints
+    is_recorded: bool = False
     accepted: dict[tuple[str, int], Plain] = field(default_factory=dict)
 
     def try_kind(self, kind: str, settings: Iterable[Setting]) -> None:
@@ -53,7 +56,8 @@ class TrialProbe:
             trial = self._build(kind, chosen)
             if trial is not None:
                 self._accept(trial, positions)
-                self._check_feasible(trial, chosen)
+                if not self.is_recorded:
+                    self._check_feasible(trial, chosen)
 
     def _build(self, kind: str, chosen: Mapping[str, Probe]) -> TrialSettings | None:
         tree = nest([(path, probe.value) for path, probe in chosen.items()])

@@ -4,16 +4,19 @@ import math
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.trial import TrialState as OptunaState
+from PIL import Image
 
 from orchestrator.errors import LedgerError, StudyChangedError
 from orchestrator.journal import open_journal
 from orchestrator.ledger import Ledger, replicate_seed
 from orchestrator.record import Provenance, TrialState
+from search_spaces.errors import StudyFileError
 from search_spaces.load import parse_study
 from tests.orchestrator.fabricated import TEXT, fabricate, make_tiny, open_ledger, propose, told
 
@@ -196,3 +199,21 @@ def test_replicates_share_a_seed_over_points_and_differ_from_each_other() -> Non
     assert len(set(seeds)) == 50
     assert replicate_seed(make_tiny("budget.trials=99"), 3) == seeds[3]
     assert replicate_seed(make_tiny("seed=1"), 3) != seeds[3]
+
+
+def test_a_ledger_is_read_where_its_images_are_not(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    for split in ("train", "test"):
+        for label in ("cat", "dog"):
+            (images / split / label).mkdir(parents=True)
+            for number in range(8):
+                pixels = np.full((8, 8), 10 * number, dtype=np.uint8)
+                Image.fromarray(pixels).save(images / split / label / f"{number}.png")
+    source = f"{{source: image_folder, folder: {images}, image_size: 8, colour: grey}}"
+    text = TEXT.replace("{source: digits}", source).replace("batch_size: 32", "batch_size: 4")
+    Ledger.open(tmp_path / "ledger.journal", parse_study(text, "tiny.yaml"))
+    images.rename(tmp_path / "elsewhere")
+
+    assert Ledger.load(tmp_path / "ledger.journal").study.name == "tiny"
+    with pytest.raises(StudyFileError, match=r"data\.folder"):
+        parse_study(text.replace("image_size", "limit: 4, image_size"), "tiny.yaml")

@@ -138,7 +138,7 @@ def test_an_impossible_axis_is_one_line(old: str, new: str, message: str) -> Non
             "seeds: 2",
             "planner: tpe",
             "s.yaml:11: planner: tpe answers question: optimise only; for question: boundary "
-            "choose one of bisect, grid, qmc",
+            "choose one of surface, bisect, grid, qmc",
         ),
         (
             "question: boundary",

@@ -57,15 +57,15 @@ def test_an_override_can_repair_the_file() -> None:
         (
             "budgt.trials=3",
             "--set budgt.trials=3: budgt: unknown key; known keys: align, budget, collapse, data, "
-            "lr, model, objective, optimise, planner, question, seed, seeds, study, train; "
+            "lr, model, objective, optimise, planner, prior, question, seed, seeds, study, train; "
             "did you mean budget?",
         ),
         (
             "train.momentm=0",
             "--set train.momentm=0: train.momentm: unknown key; known keys: "
             "batch_size, checkpoint_activations, clip_norm, micro_batch_size, momentum, nesterov, "
-            "optimizer, precision, schedule, steps, warmup_steps, weight_decay; did you mean "
-            "momentum?",
+            "optimizer, precision, schedule, split, steps, warmup_steps, weight_decay; did you "
+            "mean momentum?",
         ),
         ("lr", "--set: expected path=value, got 'lr'; for example --set lr=0.1"),
         ("=3", "--set: expected path=value, got '=3'; for example --set lr=0.1"),
@@ -90,7 +90,11 @@ def test_an_override_can_repair_the_file() -> None:
             "lr.low=20",
             "--set lr.low=20: lr.low: expected low below high, got low 20.0 and high 10.0",
         ),
-        ("data.source=cifar", "--set data.source=cifar: data.source: expected digits; got 'cifar'"),
+        (
+            "data.source=cifar",
+            "--set data.source=cifar: data.source: expected one of digits, fashion_mnist, cifar10, "
+            "cifar100, image_folder; got 'cifar'; did you mean cifar10?",
+        ),
         (
             "objective.kind=[supcn, clop]",
             "--set objective.kind=[supcn, clop]: objective.kind: unknown kind 'supcn'; "

@@ -12,8 +12,8 @@ OBJECTIVE_KEYS = (
     "base, degrade_angle_degrees, kind, label_fraction, lambda, prototypes, similarity, temperature"
 )
 TOP_LEVEL_KEYS = (
-    "align, budget, collapse, data, lr, model, objective, optimise, planner, question, seed, "
-    "seeds, study, train"
+    "align, budget, collapse, data, lr, model, objective, optimise, planner, prior, question, "
+    "seed, seeds, study, train"
 )
 NAME_RULE = (
     "expected letters, digits, dashes and underscores, a letter or digit first, at most 80 "
@@ -62,8 +62,8 @@ def test_the_sample_itself_is_valid() -> None:
         (
             "trials: 40",
             "trails: 40",
-            "s.yaml:12: budget.trails: unknown key; known keys: band_decades, trials; "
-            "did you mean trials?",
+            "s.yaml:12: budget.trails: unknown key; known keys: band_decades, seconds, "
+            "trial_steps, trials; did you mean trials?",
         ),
         (
             "[infonce, clop]",
@@ -96,7 +96,8 @@ def test_the_sample_itself_is_valid() -> None:
         (
             "budget: {trials: 40}",
             "budget: 40",
-            "s.yaml:12: budget: expected a mapping with keys of: trials, band_decades; got 40",
+            "s.yaml:12: budget: expected a mapping with keys of: trials, trial_steps, seconds, "
+            "band_decades; got 40",
         ),
         ("seeds: 2", "seeds: [1, 2]", "s.yaml:11: seeds: expected a whole number, got a list"),
         ("hidden: [16]", "hidden: 16", "s.yaml:4: model.hidden: expected a list, got 16"),
