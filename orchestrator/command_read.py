@@ -71,8 +71,8 @@ def plan_study(study: Study) -> dict[str, Any]:
     Times are upper bounds: every trial is taken to train to its last step. ``wall_minutes`` is
     for this machine's cores, with Ray's start. A prior is not counted: a right one takes less.
     """
-    expected = forecast(study)
     seconds = time_member_step(study)
+    expected = forecast(study, seconds)
     steps = study.settings_at(study.corner(study.kinds[0])).train.steps
     cores = count_cores()
     return {

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from orchestrator.planners.protocol import Finding, Proposal
 from search_spaces.point import Point
 from search_spaces.study import Study
+from trainer.settings import TrainSettings
 
 STEPS = "train.steps"
 
@@ -52,7 +53,7 @@ class Evidence:
         told = [finding for _, finding in self._findings.values()]
         if budget.trial_steps is not None:
             left = budget.trial_steps - sum(finding.steps for finding in told)
-            limits.append(left // _most_steps(study))
+            limits.append(left // most_steps(study))
         if budget.seconds is not None:
             spent = sum(finding.seconds for finding in told)
             each = spent / max(len(told), 1)
@@ -77,9 +78,10 @@ class Evidence:
         return [point for _, point in sorted(points.items())]
 
 
-def _most_steps(study: Study) -> int:
+def most_steps(study: Study) -> int:
     """Return the most optimiser steps a trial of the study may take."""
     for axis in study.axes:
         if axis.path == STEPS:
             return max(int(value) for value in axis.grid())
-    return study.settings_at(study.corner(study.kinds[0])).train.steps
+    given = dict(study.fixed).get(STEPS)
+    return given if isinstance(given, int) else TrainSettings().steps

@@ -47,6 +47,7 @@ class Surface:
         level: The score below which a trial counts as collapsed.
         steps: Optimiser steps of a trial that runs to its end. One that is clearly below the
             level is decided early, after two fifths of them; divergence ends at a tenth.
+        seconds_per_step: What an optimiser step takes, for budgets in seconds.
         seed: Seed of all noise.
     """
 
@@ -63,6 +64,7 @@ class Surface:
     softness: float = 0.15
     level: float = 2.0
     steps: int = 300
+    seconds_per_step: float = 0.0
     seed: int = 0
 
     def threshold_at(self, point: Point) -> float:
@@ -80,12 +82,14 @@ class Surface:
         is_diverged = distance > DIVERGENCE_DECADES
         score = 0.0 if is_diverged else self._measure(proposal, distance)
         is_collapsed = score < self.level
+        steps = self._count_steps(score, is_diverged)
         return Finding(
             score=score,
             is_collapsed=is_collapsed,
             is_diverged=is_diverged,
             utility=None if is_diverged else 1.0 / (1.0 + (distance + UTILITY_GAP_DECADES) ** 2),
-            steps=self._count_steps(score, is_diverged),
+            steps=steps,
+            seconds=steps * self.seconds_per_step,
         )
 
     def _count_steps(self, score: float, is_diverged: bool) -> int:

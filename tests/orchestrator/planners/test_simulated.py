@@ -135,3 +135,16 @@ def test_other_questions_forecast_no_band(kind: PlannerKind, rounds: int) -> Non
 def test_a_study_without_a_learning_rate_axis_has_a_forecast() -> None:
     axes = (ChoiceAxis("model.norm", ("none", "batch")),)
     assert forecast(make_study(PlannerKind.GRID, Question.GRID, axes)).trials == 6
+
+
+def test_the_forecast_knows_budgets_of_steps_and_of_seconds() -> None:
+    whole = forecast(make_study(PlannerKind.BISECT, Question.BOUNDARY), 0.01)
+    assert whole.trials * 40 < whole.trial_steps < whole.trials * 400
+    limits = ({"trial_steps": whole.trial_steps // 2}, {"seconds": whole.trial_steps * 0.01 / 2})
+    for limit in limits:
+        study = make_study(PlannerKind.BISECT, Question.BOUNDARY)
+        budget = study.budget.model_copy(update=limit)
+        cut = forecast(replace(study, budget=budget), 0.01)
+        assert cut.is_cut_by_budget
+        assert cut.trials < whole.trials
+        assert 0.4 * whole.trial_steps < cut.trial_steps < 0.7 * whole.trial_steps
