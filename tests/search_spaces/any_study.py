@@ -49,9 +49,8 @@ def study_of(kinds: list[str]) -> SearchStrategy[Json]:
     """Draw the content of a study file with these objective kinds."""
     return st.fixed_dictionaries(
         {
-            "study": st.from_regex(
-                r"[a-z][a-zA-Z0-9_-]{0,20}", fullmatch=True
-            ),  # 08 would be a number
+            # Words: 08 would be a number.
+            "study": st.from_regex(r"[a-z][a-zA-Z0-9_-]{0,20}", fullmatch=True),
             "question": st.just("boundary"),
             "data": part(DataSettings, required=("source",)).map(suit_source),
             "model": part(ModelSettings, required=("encoder",)).map(suit_encoder),
