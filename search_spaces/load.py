@@ -83,7 +83,7 @@ def _assemble(header: StudyHeader, body: Body, text: str, overrides: tuple[str, 
     return Study(
         name=header.study,
         question=header.question,
-        planner=choose_planner(header, body.axes()),
+        planner=choose_planner(header),
         axes=body.axes(),
         fixed=body.fixed(),
         replicates=header.seeds,

@@ -15,7 +15,7 @@ def test_the_demo_asks_for_the_boundary_of_three_objectives() -> None:
     assert (study.name, study.question, study.planner) == (
         "demo",
         Question.BOUNDARY,
-        PlannerKind.SURFACE,
+        PlannerKind.BISECT,
     )
     assert study.kinds == ("infonce", "supcon", "clop")
     assert study.lr_axis == RangeAxis("lr", 0.01, 100.0, log=True)

@@ -101,7 +101,7 @@ def test_a_point_off_the_axes_is_refused(coordinates: dict[str, float | str], me
 @pytest.mark.parametrize(
     ("question", "planner"),
     [
-        (Question.BOUNDARY, PlannerKind.SURFACE),
+        (Question.BOUNDARY, PlannerKind.BISECT),
         (Question.GRID, PlannerKind.GRID),
         (Question.OPTIMISE, PlannerKind.TPE),
     ],
@@ -142,7 +142,7 @@ def test_whatever_shapes_the_trials_changes_the_digest(override: str) -> None:
         "budget.band_decades=0.01",
         "train.momentum=0.9",
         "objective.lambda=1",
-        "planner=surface",
+        "planner=bisect",
         "collapse.every_steps=25",
         "lr.low=0.0100",
     ],
