@@ -4,17 +4,18 @@ A leaf module: it imports nothing, so that the mathematics below may raise from 
 
 TrainerError
 ├── BatchTooLargeError          the train split has fewer images than one batch
-├── DataError                   images cannot be had as asked
-│   ├── DataSettingsError       a source does not take a setting
-│   ├── MissingSourceError      a source is not on disk
-│   └── BadSourceError          what is on disk is not what the source's files should be
-├── ModelSettingsError          a model cannot be built as asked
+├── SettingError                a setting asks for what cannot be had
+│   ├── DataError               images cannot be had as asked
+│   │   ├── DataSettingsError   a source does not take a setting
+│   │   ├── MissingSourceError  a source is not on disk
+│   │   └── BadSourceError      what is on disk is not what the source's files should be
+│   └── ModelSettingsError      a model cannot be built as asked
 ├── MicroBatchError             micro-batches of a model with batch norm
 ├── StackStateError             a saved state belongs to other members or another model
 ├── CheckpointError             a checkpoint is torn, foreign or of another version
 ├── FeatureCacheError           features of a frozen encoder cannot be stored
-├── SplitError              a model cannot be trained by workers that share its batches
-├── UnequalWorkersError     workers that share batches came to different parameters
+├── SplitError                  a model cannot be trained by workers that share its batches
+├── UnequalWorkersError         workers that share batches came to different parameters
 ├── LaneError                   a worker group died under its work
 └── ObjectiveError              an objective cannot be built or evaluated as asked
     ├── MixedStructureError     members of one stack differ in more than scalars
@@ -43,13 +44,16 @@ class CheckpointError(TrainerError):
     """A checkpoint is torn, foreign or of another version; training begins anew."""
 
 
-class DataError(TrainerError):
-    """Images cannot be had as asked.
+class SettingError(TrainerError):
+    """A setting asks for what cannot be had.
 
     Attributes:
-        field: The setting to blame, below ``data``.
+        section: Part of the study that the setting is in.
+        field: The setting to blame, below the section.
         reason: What was expected, what was got, what to do next.
     """
+
+    section: str
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(field, reason)
@@ -57,8 +61,14 @@ class DataError(TrainerError):
         self.reason = reason
 
     def __str__(self) -> str:
-        """Return both in one line."""
-        return f"data.{self.field}: {self.reason}"
+        """Return setting and reason in one line."""
+        return f"{self.section}.{self.field}: {self.reason}"
+
+
+class DataError(SettingError):
+    """Images cannot be had as asked."""
+
+    section = "data"
 
 
 class DataSettingsError(DataError):
@@ -73,22 +83,10 @@ class BadSourceError(DataError):
     """What is on disk is damaged, incomplete or another dataset."""
 
 
-class ModelSettingsError(TrainerError):
-    """A model cannot be built as asked.
+class ModelSettingsError(SettingError):
+    """A model cannot be built as asked."""
 
-    Attributes:
-        field: The setting to blame, below ``model``.
-        reason: What was expected, what was got, what to do next.
-    """
-
-    def __init__(self, field: str, reason: str) -> None:
-        super().__init__(field, reason)
-        self.field = field
-        self.reason = reason
-
-    def __str__(self) -> str:
-        """Return both in one line."""
-        return f"model.{self.field}: {self.reason}"
+    section = "model"
 
 
 class FeatureCacheError(TrainerError):

@@ -3,20 +3,18 @@ r"""LARS: layer-wise adaptive rates for large batches.
 Shape legend: M = members; parameters are (M, ...).
 """
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
 from trainer.norms import member_norms
-from trainer.optimizers.protocol import Tensors, pack_slots, rows, unpack_slots
-from trainer.optimizers.rates import Rates
+from trainer.optimizers.protocol import Tensors, rows
+from trainer.optimizers.velocity import VelocityOptimizer
 
 TRUST_COEFFICIENT = 0.001
 """The paper's eta."""
 
 
-class Lars:
+class Lars(VelocityOptimizer):
     r"""Algorithm 1 of You, Gitman & Ginsburg, arXiv:1708.03888, each member by itself.
 
     For each tensor :math:`w` of a member, with its gradient :math:`g`, weight decay
@@ -31,12 +29,6 @@ class Lars:
     number per member), take :math:`\lambda = 1` and no decay, as in SimCLR and BYOL. So does
     :math:`\lambda` where a norm is zero, whence no direction follows.
     """
-
-    def __init__(self, rates: Rates, momentum: float) -> None:
-        self._rates = rates
-        self._momentum = momentum
-        self._steps = 0
-        self._velocity: Tensors = {}
 
     def step(self, parameters: Tensors, gradients: Tensors) -> None:
         """Take one step."""
@@ -54,19 +46,6 @@ class Lars:
             else:
                 torch.add(update, velocity, alpha=self._momentum, out=velocity)
             parameter.sub_(velocity)
-
-    def select(self, keep: Tensor) -> None:
-        """Keep only the members at the positions ``keep``."""
-        self._rates.select(keep)
-        self._velocity = {name: v[keep] for name, v in self._velocity.items()}
-
-    def state(self) -> Tensors:
-        """Return the number of steps and the velocities."""
-        return pack_slots(self._steps, velocity=self._velocity)
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what :meth:`state` returned."""
-        self._steps, (self._velocity,) = unpack_slots(state, "velocity")
 
     def _trust(self, parameter: Tensor, gradient: Tensor) -> Tensor:
         """Return lambda of each member, shape (M,)."""

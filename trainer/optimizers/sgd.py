@@ -3,16 +3,15 @@
 Shape legend: M = members; parameters are (M, ...).
 """
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
-from trainer.optimizers.protocol import Tensors, pack_slots, rows, unpack_slots
+from trainer.optimizers.protocol import Tensors, rows
 from trainer.optimizers.rates import Rates
+from trainer.optimizers.velocity import VelocityOptimizer
 
 
-class Sgd:
+class Sgd(VelocityOptimizer):
     """SGD with L2 weight decay, step for step torch.optim.SGD.
 
     v <- momentum v + g; p <- p - lr v, or p - lr (g + momentum v) with Nesterov's momentum
@@ -20,11 +19,8 @@ class Sgd:
     """
 
     def __init__(self, rates: Rates, momentum: float, *, nesterov: bool = False) -> None:
-        self._rates = rates
-        self._momentum = momentum
+        super().__init__(rates, momentum)
         self._nesterov = nesterov
-        self._steps = 0
-        self._velocity: Tensors = {}
 
     def step(self, parameters: Tensors, gradients: Tensors) -> None:
         """Take one step; the first velocity is the first gradient."""
@@ -34,19 +30,6 @@ class Sgd:
             gradient = self._rates.decayed(gradients[name], parameter)
             direction = self._accelerate(name, gradient) if self._momentum else gradient
             parameter.addcmul_(direction, rows(lr_M, parameter), value=-1)
-
-    def select(self, keep: Tensor) -> None:
-        """Keep only the members at the positions ``keep``."""
-        self._rates.select(keep)
-        self._velocity = {name: v[keep] for name, v in self._velocity.items()}
-
-    def state(self) -> Tensors:
-        """Return the number of steps and the velocities."""
-        return pack_slots(self._steps, velocity=self._velocity)
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what :meth:`state` returned."""
-        self._steps, (self._velocity,) = unpack_slots(state, "velocity")
 
     def _accelerate(self, name: str, gradient: Tensor) -> Tensor:
         velocity = self._velocity.get(name)
