@@ -1,4 +1,4 @@
-"""Cost against size as a picture: one panel a series, both axes logarithmic."""
+"""Cost against size as a picture: one panel a series, sizes on a logarithmic axis."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 
 from tests.benchmarks.scaling import Cost
 
@@ -16,8 +17,11 @@ def draw_costs(costs: Sequence[Cost], path: Path) -> None:
     with mpl.rc_context({"font.size": 8}):
         figure = Figure(figsize=(2.6 * len(series), 2.6), layout="constrained")
         for axes, (name, group) in zip(figure.subplots(1, len(series)), series, strict=True):
-            axes.loglog([c.size for c in group], [c.milliseconds_each for c in group], "o-", ms=3)
-            axes.set(title=name.replace(" (", "\n("), xlabel="size", ylabel="ms each")
-            axes.set_ylim(bottom=0.5 * min(c.milliseconds_each for c in group))
+            axes.semilogx([c.size for c in group], [c.milliseconds_each for c in group], "o-", ms=3)
+            varied, _, detail = name.partition(" (")
+            axes.set_title(detail.rstrip(")"), fontsize="small")
+            axes.set(xlabel=varied, ylabel="ms for one")
+            axes.set_ylim(bottom=0.0)
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
             axes.grid(alpha=0.3)
         figure.savefig(path, dpi=150)

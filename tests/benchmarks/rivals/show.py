@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from rich.console import Console
 from rich.table import Table
 
@@ -59,7 +60,7 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
         for panel in panels.flat
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5)
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2 * wide)
     figure.savefig(path, dpi=130)
     plt.close(figure)
 
@@ -81,6 +82,12 @@ def _draw_cell(panel: Any, rows: Sequence[dict[str, Any]]) -> None:
             zorder=3 if is_ours else 2,
         )
     panel.set(xscale="log", yscale="log", title=f"{rows[0]['world']}, {rows[0]['axes']} axes")
+    panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    panel.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    for axis in (panel.xaxis, panel.yaxis):
+        axis.set_minor_formatter(NullFormatter())
     panel.set_xlabel("trial-steps")
-    panel.set_ylabel("mean |log10 lr - truth|")
+    panel.set_ylabel("error of log10 lr (decades)")
     panel.grid(alpha=0.3, which="both")
