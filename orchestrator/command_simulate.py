@@ -50,8 +50,9 @@ def show_simulation(simulation: Mapping[str, Any]) -> RenderableType:
     table.add_column("slices")
     for row in simulation["budgets"]:
         table.add_row(*_cells(Purchase(**row)))
+    worlds = "world" if simulation["repeats"] == 1 else "worlds"
     words = (
-        f"{simulation['repeats']} {simulation['world']} worlds over the {simulation['slices']} "
+        f"{simulation['repeats']} {simulation['world']} {worlds} over the {simulation['slices']} "
         f"slices of {simulation['study']}, planner {simulation['planner']}. Band (95 %) and error "
         "in decades of learning rate, over slices that got a number; coverage: how many of those "
         "bands hold the truth. Real seeds may be noisier: try --seed-noise 0.2."

@@ -55,7 +55,7 @@ def test_the_table_says_what_its_columns_are(rankfall: Rankfall) -> None:
     result = rankfall("tiny.yaml", "--repeats", "1", "--world", "lapses")
     assert result.exit_code == 0
     said = " ".join(result.stdout.split())
-    assert f"1 lapses worlds over the {len(make_tiny().slices())} slices of tiny" in said
+    assert f"1 lapses world over the {len(make_tiny().slices())} slices of tiny" in said
     assert "budget trials trial-steps rounds band error coverage slices" in said
 
 
