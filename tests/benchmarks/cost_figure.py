@@ -21,7 +21,7 @@ def draw_costs(costs: Sequence[Cost], path: Path) -> None:
             varied, _, detail = name.partition(" (")
             axes.set_title(detail.rstrip(")"), fontsize="small")
             axes.set(xlabel=varied, ylabel="ms for one")
-            axes.set_ylim(bottom=0.0)
+            axes.set_ylim(0.0, 1.08 * max(c.milliseconds_each for c in group))
             axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
             axes.grid(alpha=0.3)
         figure.savefig(path, dpi=150)
