@@ -13,7 +13,7 @@ from datetime import datetime
 from orchestrator.errors import TrackingError
 from orchestrator.record import Provenance, TrialRecord, TrialState
 from search_spaces.canonical import flatten
-from search_spaces.study import Study
+from search_spaces.study import COUPLING_MEASURES, Study
 from trainer.cohort import Outcome
 
 HISTORY_POINTS = 50
@@ -99,9 +99,14 @@ def name_trial(record: TrialRecord) -> str:
 
 
 def name_measure(measure: str) -> str:
-    """Return a measure's metric key: ``train/loss``, ``utility/knn_accuracy``, ``collapse/...``."""
+    """Return a measure's metric key.
+
+    ``train/loss``, ``coupling/cka_features``, ``utility/knn_accuracy``, else ``collapse/...``.
+    """
     if measure.startswith("train_"):
         return f"train/{measure.removeprefix('train_')}"
+    if measure in COUPLING_MEASURES:
+        return f"coupling/{measure}"
     return f"{'utility' if 'accuracy' in measure else 'collapse'}/{measure}"
 
 
@@ -136,8 +141,9 @@ def _numbers(settings: Mapping[str, object]) -> dict[str, float]:
 def _measured(outcome: Outcome, start: int, end: int) -> list[MetricPoint]:
     last = max(outcome.steps_done, 1)
     values = {(name, 0): value for name, value in outcome.initial.items()}
-    for name, history in outcome.history.values.items():
-        values |= {(name, s): v for s, v in _decimate(outcome.history.steps, history)}
+    for history in filter(None, (outcome.history, outcome.coupling)):
+        for name, of_checks in history.values.items():
+            values |= {(name, s): v for s, v in _decimate(history.steps, of_checks)}
     values |= {(name, outcome.steps_done): value for name, value in outcome.measures.items()}
     points = [
         MetricPoint(

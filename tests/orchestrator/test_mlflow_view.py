@@ -35,6 +35,7 @@ def test_names_say_kind_coordinates_rate_and_replicate() -> None:
         ("train_loss", "train/loss"),
         ("knn_accuracy", "utility/knn_accuracy"),
         ("effective_rank", "collapse/effective_rank"),
+        ("cka_features", "coupling/cka_features"),
     ],
 )
 def test_measures_are_grouped_as_mlflow_groups_charts(measure: str, key: str) -> None:
@@ -70,6 +71,16 @@ def test_a_diverged_trial_says_when_and_has_no_final_rank() -> None:
     assert view.status == "FINISHED"
     assert (last["diverged_at_step"].value, last["score"].value) == (31.0, 0.0)
     assert last["collapse/effective_rank"].step == 25
+
+
+def test_a_coupled_trial_shows_how_alike_it_stays_to_its_reference() -> None:
+    record = RECORDS[0]
+    assert record.outcome is not None
+    coupling = History(steps=(25, 50), values={"cka_features": (0.9, 0.7)})
+    outcome = record.outcome.model_copy(update={"coupling": coupling})
+    view = view_trial(STUDY, replace(record, outcome=outcome))
+    shown = [(p.step, p.value) for p in view.metrics if p.key == "coupling/cka_features"]
+    assert shown == [(25, 0.9), (50, 0.7)]
 
 
 def test_a_long_failure_is_cut_to_what_mlflow_stores() -> None:
