@@ -36,6 +36,7 @@ class Surface:
         kinks: (value, extra slope above it) by path.
         offsets: Decades added where an axis has a value, by (path, value).
         seed_noise: Standard deviation over replicates of the threshold, decades.
+        unevenness: Hills of log10 of a factor on the seed noise; None for the same everywhere.
         jitter: Standard deviation over trials of one replicate, decades.
         score_noise: Standard deviation of the natural logarithm of score - 1 over trials.
         lapse: Share of trials whose label is a coin's.
@@ -56,6 +57,7 @@ class Surface:
     kinks: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     offsets: Mapping[tuple[str, Value], float] = field(default_factory=dict)
     seed_noise: float = 0.04
+    unevenness: Relief | None = None
     jitter: float = 0.0
     score_noise: float = 0.0
     lapse: float = 0.0
@@ -72,6 +74,13 @@ class Surface:
         hills = 0.0 if self.relief is None else self.relief.height_at(point)
         shares = (self._share(path, v) for path, v in point.without(LR).coordinates)
         return self.base + hills + sum(shares)
+
+    def seed_noise_at(self, point: Point) -> float:
+        """Return the standard deviation of thresholds over seeds in a point's slice, decades."""
+        if self.unevenness is None:
+            return self.seed_noise
+        factor: float = 10.0 ** self.unevenness.height_at(point.without(LR))
+        return self.seed_noise * factor
 
     def find(self, proposal: Proposal) -> Finding:
         """Return the finding of a trial; equal trials give equal findings."""
@@ -116,7 +125,8 @@ class Surface:
         lr = dict(proposal.point.coordinates).get(LR, 1.0)  # not an axis: fixed, anywhere
         assert isinstance(lr, int | float)
         where = proposal.point.without(LR).key
-        shift = self._draw("seed", where, proposal.replicate).normal(0.0, self.seed_noise)
+        noise = self.seed_noise_at(proposal.point)
+        shift = self._draw("seed", where, proposal.replicate).normal(0.0, noise)
         wobble = self._draw("jitter", proposal.key).normal(0.0, self.jitter)
         distance = math.log10(lr) - self.threshold_at(proposal.point) - shift - wobble
         if self.healthy_again and self.healthy_again[0] <= distance <= self.healthy_again[1]:

@@ -20,7 +20,10 @@ from search_spaces.study import LR, Study
 
 MARGIN_DECADES = 0.5
 SEED_NOISE_DECADES = 0.04
+UNEVEN_NOISE_DECADES = 0.1
+UNEVEN_HEIGHT, UNEVEN_LENGTH = 0.5, 0.4  # log10 of a factor on the seed noise; share of an axis
 FALL_SOFTNESS, CLIFF_SOFTNESS = 0.27, 0.02
+UNEVEN_SEEDS = 1_000_003  # added to a world's seed: hills of the noise, not the boundary's
 LAYING_SLICES = 400  # more than these are not looked at when a world is laid
 
 
@@ -49,6 +52,9 @@ def build_world(
             pass
         case WorldKind.NOISY:
             world = replace(world, seed_noise=0.2 if seed_noise is None else seed_noise)
+        case WorldKind.UNEVEN:
+            own = UNEVEN_NOISE_DECADES if seed_noise is None else seed_noise
+            world = replace(world, seed_noise=own, unevenness=_draw_unevenness(study, seed))
         case WorldKind.LAPSES:
             world = replace(world, lapse=0.05)
         case WorldKind.KINKED:
@@ -95,6 +101,11 @@ def _draw_kink(study: Study, seed: int) -> dict[str, tuple[float, float]]:
         decades = _decades(axis)
         return {axis.path: (axis.low * 10 ** (share * decades), bend / (decades * (1 - share)))}
     return {}
+
+
+def _draw_unevenness(study: Study, seed: int) -> Relief:
+    others = tuple(axis for axis in study.axes if axis.path != LR)
+    return Relief(others, UNEVEN_HEIGHT, UNEVEN_LENGTH, seed + UNEVEN_SEEDS)
 
 
 def _log_ranges(study: Study) -> list[RangeAxis]:

@@ -1,12 +1,15 @@
 """The boundary search against what people would do instead, on simulated worlds.
 
-    python -m tests.benchmarks.boundary [--json] [--quick] [--plot FILE] [--only WORD]
+    python -m tests.benchmarks.boundary [--json] [--quick] [--plot FILE] [--rows FILE]
+                                        [--only WORD] [--without WORD] [--processes N]
 
 Prints a table, or with ``--json`` one JSON object a line: ``world``, ``axes`` (numeric ones; "two
 categories" has a categorical one besides), ``method``, ``trials``, ``trial_steps``, ``error`` (mean
 \\|log10 lr - truth\\| over 1, 11 or 121 slices, in decades), ``error_se`` (over ``seeds`` worlds),
 ``budget``, ``seconds`` (CPU, to choose all trials). Then the goals, with ``met``. Exit code 1 if
-one is missed in a full run.
+one is missed in a full run. ``--rows`` keeps the rows as they come, with a digest at its end when
+all are there; contests that it already holds are not held again, so a killed run goes on, and
+``--only Rankfall`` with rows of the rivals adds ours.
 
 Equal trial-steps: a budget of n is n trials at 85 % of their steps for every method, and every
 method's trials are decided early alike (``tests.benchmarks.rivals.lab``), so the trials it buys
@@ -35,21 +38,29 @@ def main() -> int:
     """Run the contests, print as they end, and return the exit code."""
     options = _parse()
     from tests.benchmarks.rivals.goals import check_goals  # noqa: PLC0415 (as objectives.py)
+    from tests.benchmarks.rivals.rows import RowFile  # noqa: PLC0415
     from tests.benchmarks.rivals.show import draw, print_goals, print_table  # noqa: PLC0415
-    from tests.benchmarks.rivals.tournament import run  # noqa: PLC0415 (BoTorch: seconds)
+    from tests.benchmarks.rivals.tournament import plan, run  # noqa: PLC0415 (BoTorch: seconds)
 
-    rows: list[dict[str, object]] = []
-    for row in run(options.quick, options.only):
-        rows.append(row)
+    kept = RowFile(options.rows)
+    names = {task: f"{task.cell.name} {task.method.value}" for task in plan(options.quick)}
+    tasks = [
+        task
+        for task, name in names.items()
+        if options.only in name and not (options.without and options.without in name)
+    ]
+    for row in run(tasks, kept.rows, options.processes):
+        kept.add(row)
         print(json.dumps(row), flush=True, file=sys.stdout if options.json else sys.stderr)
-    goals = check_goals(rows)
+    kept.close()
+    goals = check_goals(kept.rows)
     if options.json:
         print("\n".join(json.dumps(goal) for goal in goals))
     else:
-        print_table(rows)
+        print_table(kept.rows)
         print_goals(goals)
     if options.plot:
-        draw(rows, options.plot)
+        draw(kept.rows, options.plot)
     return 0 if options.quick or all(goal["met"] for goal in goals) else 1
 
 
@@ -59,6 +70,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="two cells, three seeds: a minute")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the errors as a PNG")
     parser.add_argument("--only", default="", help="contests whose world or method contains this")
+    parser.add_argument("--without", default="", help="but not those that contain this")
+    parser.add_argument("--rows", type=Path, metavar="FILE", help="keep the rows, and go on")
+    parser.add_argument("--processes", type=int, default=2, help="contests at a time")
     options = parser.parse_args()
     if "AEPSYCH_PYTHON" not in os.environ:
         print("AEPsych is left out: AEPSYCH_PYTHON is not set (see the docstring)", file=sys.stderr)
