@@ -3,22 +3,28 @@
 Exit codes: 0 done, 1 a study with failed trials, 2 bad input, 130 interrupted.
 """
 
-import json
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console, RenderableType
-from rich.markup import escape
+from rich.console import Console
 
+from orchestrator.cli_options import (
+    DEFAULT_RESULTS,
+    DoneStudyArgument,
+    GpuFractionOption,
+    JsonOption,
+    LanesOption,
+    ResultsOption,
+    SetOption,
+    StudyArgument,
+    TrackOption,
+    WorkersOption,
+    print_value,
+    refusing_bad_input,
+    typed_command,
+)
 from orchestrator.planners.world_kind import WorldKind
-
-RESULTS_VARIABLE = "RANKFALL_RESULTS"
-EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
 app = typer.Typer(
     name="rankfall",
@@ -28,48 +34,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-
-StudyArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="STUDY",
-        help="A study file, or the name of one that ships with Rankfall (demo).",
-    ),
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="PATH=VALUE",
-        help="Override a setting, e.g. --set budget.trials=100. May be repeated; recorded.",
-    ),
-]
-ResultsOption = Annotated[
-    Path,
-    typer.Option(
-        "--results",
-        metavar="FOLDER",
-        envvar=RESULTS_VARIABLE,
-        help="Where studies keep their ledger, report and MLflow database.",
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-DEFAULT_RESULTS = Path("rankfall-results")
-
-
-@contextmanager
-def refusing_bad_input() -> Iterator[None]:
-    """Turn what the user can mend into one clear line and exit code 2."""
-    # Imported here: torch and optuna behind these names cost every --help two seconds.
-    from orchestrator.errors import OrchestratorError  # noqa: PLC0415
-    from search_spaces.errors import SearchSpaceError  # noqa: PLC0415
-    from trainer.errors import TrainerError  # noqa: PLC0415
-
-    try:
-        yield
-    except (OrchestratorError, SearchSpaceError, TrainerError) as error:
-        Console(stderr=True, soft_wrap=True).print(f"[red]error[/] {escape(str(error))}")
-        raise typer.Exit(EXIT_BAD_INPUT) from error
 
 
 def print_version(wanted: bool) -> None:
@@ -93,23 +57,10 @@ def run(
     study: StudyArgument,
     overrides: SetOption = None,
     results: ResultsOption = DEFAULT_RESULTS,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Processes of each lane; default: one per GPU of a node, else per CPU."
-        ),
-    ] = None,
-    lanes: Annotated[
-        int | None,
-        typer.Option(min=1, help="Worker groups side by side; default: one on each node."),
-    ] = None,
-    gpu_fraction: Annotated[
-        float,
-        typer.Option(min=0.01, max=1.0, help="Share of a GPU, and of its memory, for a worker."),
-    ] = 1.0,
-    track: Annotated[
-        bool, typer.Option("--mlflow/--no-mlflow", help="Write the runs to MLflow.")
-    ] = True,
+    workers: WorkersOption = None,
+    lanes: LanesOption = None,
+    gpu_fraction: GpuFractionOption = 1.0,
+    track: TrackOption = True,
 ) -> None:
     """Run a study, or go on where an earlier run of it stopped.
 
@@ -121,7 +72,7 @@ def run(
 
     request = LaneRequest(lanes, workers, gpu_fraction)
     with refusing_bad_input():
-        code = run_study(study, overrides or [], results, request, track, _typed_command())
+        code = run_study(study, overrides or [], results, request, track, typed_command())
     raise typer.Exit(code)
 
 
@@ -144,7 +95,7 @@ def plan(study: StudyArgument, overrides: SetOption = None, as_json: JsonOption 
 
     with refusing_bad_input():
         planned = plan_study(find_study(study, overrides or []))
-    _print(planned, as_json, show_plan)
+    print_value(planned, as_json, show_plan)
 
 
 @app.command(epilog="Example: rankfall simulate demo --world noisy --repeats 3")
@@ -175,12 +126,12 @@ def simulate(
 
     with refusing_bad_input():
         simulated = simulate_study(study, overrides or [], world, repeats, seed_noise)
-    _print(simulated, as_json, show_simulation)
+    print_value(simulated, as_json, show_simulation)
 
 
 @app.command(epilog="Example: rankfall report demo")
 def report(
-    study: Annotated[str, typer.Argument(metavar="STUDY", help="Name of a study that was run.")],
+    study: DoneStudyArgument,
     results: ResultsOption = DEFAULT_RESULTS,
     as_json: JsonOption = False,
 ) -> None:
@@ -198,7 +149,7 @@ def list_studies(results: ResultsOption = DEFAULT_RESULTS, as_json: JsonOption =
 
     with refusing_bad_input():
         rows = list_results(results)
-    _print(rows, as_json, show_results)
+    print_value(rows, as_json, show_results)
 
 
 @app.command(epilog="Example: rankfall ui --port 5001")
@@ -217,17 +168,6 @@ def ui(
         )
 
 
-def _print(value: Any, as_json: bool, show: Callable[[Any], RenderableType]) -> None:
-    if as_json:
-        typer.echo(json.dumps(value, indent=2))
-    else:
-        Console().print(show(value))
-
-
-def _typed_command() -> list[str]:
-    return ["rankfall", *sys.argv[1:]]
-
-
 def main() -> None:
     """Entry point of the console script."""
-    app()
+    app(prog_name="rankfall")
