@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from orchestrator.cli_claims import app as claims_app
 from orchestrator.cli_options import (
     DEFAULT_RESULTS,
     DoneStudyArgument,
@@ -34,6 +35,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+app.add_typer(claims_app, name="claims")
 
 
 def print_version(wanted: bool) -> None:

@@ -40,7 +40,7 @@ def run_study(
     steps = study.settings_at(study.corner(study.kinds[0])).train.steps
     try:
         with (
-            _ending_on_sigterm(),
+            ending_on_sigterm(),
             TerminalDisplay(screen, forecast(study).trials, steps) as display,
         ):
             result = run_sweep(study, options, display)
@@ -71,7 +71,7 @@ def _conclude(result: SweepResult, screen: Console) -> int:
 
 
 @contextmanager
-def _ending_on_sigterm() -> Iterator[None]:
+def ending_on_sigterm() -> Iterator[None]:
     """Let SIGTERM end a sweep as Ctrl-C does: Ray stopped, MLflow told."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:

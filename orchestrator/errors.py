@@ -9,6 +9,7 @@ OrchestratorError
 ├── SweepCutError           Ray ended a sweep before its time
 ├── PriorError              the study named by 'prior' is missing or found no boundary
 ├── SimulationError         a study that maps no boundary cannot be simulated
+├── ClaimResultError        the result of a claim cannot be read or written
 ├── ReportError             the report cannot be written
 └── TrackingError           MLflow cannot be written, read or reached
     └── TrackingServerError     MLflow's own server cannot be started
@@ -49,6 +50,10 @@ class PriorError(OrchestratorError):
 
 class SimulationError(OrchestratorError):
     """A study maps no boundary, so there is nothing to simulate."""
+
+
+class ClaimResultError(OrchestratorError):
+    """The result of a claim cannot be read or written."""
 
 
 class ReportError(OrchestratorError):

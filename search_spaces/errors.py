@@ -5,6 +5,7 @@ SearchSpaceError (a ValueError)
 │   ├── StudyUnreadableError   no such file, a folder, not UTF-8, no permission
 │   ├── StudySyntaxError       not YAML, or YAML that a study may not use
 │   └── StudyContentError      readable, but not a valid study; every problem is listed
+├── ClaimNotFoundError       no claim of that name ships with Rankfall
 └── PointError               a point that does not lie on the study's axes
 """
 
@@ -44,6 +45,10 @@ class StudySyntaxError(StudyFileError):
 
 class StudyContentError(StudyFileError):
     """The YAML is not a valid study."""
+
+
+class ClaimNotFoundError(SearchSpaceError):
+    """No claim of that name ships with Rankfall."""
 
 
 class PointError(SearchSpaceError):

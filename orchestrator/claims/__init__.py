@@ -1,0 +1,1 @@
+"""Claims of papers, tested: numbers per seed, the verdict rule, the scoreboard."""
