@@ -9,6 +9,7 @@ TrainerError
 │   │   ├── DataSettingsError   a source does not take a setting
 │   │   ├── MissingSourceError  a source is not on disk
 │   │   └── BadSourceError      what is on disk is not what the source's files should be
+│   │       └── BadClipError    one row or recording of an audio source cannot be used
 │   └── ModelSettingsError      a model cannot be built as asked
 ├── MicroBatchError             micro-batches of a model with batch norm
 ├── StackStateError             a saved state belongs to other members or another model
@@ -81,6 +82,10 @@ class MissingSourceError(DataError):
 
 class BadSourceError(DataError):
     """What is on disk is damaged, incomplete or another dataset."""
+
+
+class BadClipError(BadSourceError):
+    """One row or recording of an audio source cannot be used; the reason names file and row."""
 
 
 class ModelSettingsError(SettingError):

@@ -1,0 +1,1 @@
+"""Sounds with captions: one interface, one file per source, fitting, log-mel, augmentation."""
