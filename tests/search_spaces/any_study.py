@@ -77,7 +77,7 @@ def suit_utility(content: Json) -> Json:
 
 def suit_source(data: Json) -> Json:
     """Take the digits, which need nothing on disk, and leave out what does not apply to them."""
-    unsuited = {"folder", "image_size", "colour", "limit"}
+    unsuited = {"folder", "image_size", "colour", "limit", "classes"}
     if data.get("test_fraction") is None:
         unsuited |= {"test_fraction"}
     return {name: value for name, value in data.items() if name not in unsuited} | {

@@ -50,13 +50,15 @@ def test_the_sample_itself_is_valid() -> None:
         (
             "source: digits",
             "sourc: digits",
-            "s.yaml:3: data.sourc: unknown key; known keys: augment, colour, folder, "
-            "image_size, imbalance, limit, source, split_seed, test_fraction; did you mean source?",
+            "s.yaml:3: data.sourc: unknown key; known keys: augment, classes, colour, "
+            "folder, image_size, imbalance, limit, source, split_seed, test_fraction; did you mean "
+            "source?",
         ),
         (
             "source: digits",
             "source: digits, augment: {zzz: 1}",
-            "s.yaml:3: data.augment.zzz: unknown key; known keys: intensity, noise_std, scale, "
+            "s.yaml:3: data.augment.zzz: unknown key; known keys: blur, crop_low, drop_colour, "
+            "flip, intensity, jitter, learned_on, magnitude, noise_std, operations, policy, scale, "
             "shift_pixels, views",
         ),
         (
@@ -176,8 +178,8 @@ def test_the_sample_itself_is_valid() -> None:
         (
             "source: digits",
             "source: digts",
-            "s.yaml:3: data.source: expected one of digits, fashion_mnist, cifar10, cifar100, "
-            "image_folder; got 'digts'; did you mean digits?",
+            "s.yaml:3: data.source: expected one of digits, glyphs, fashion_mnist, cifar10, "
+            "cifar100, image_folder; got 'digts'; did you mean digits?",
         ),
         (
             "steps: 10",

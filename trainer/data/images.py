@@ -20,10 +20,11 @@ from trainer.data.digits import (
     open_digits,
 )
 from trainer.data.fashion_mnist import open_fashion_mnist
+from trainer.data.glyphs import open_glyphs
 from trainer.data.image_data import ImageData, standardise
 from trainer.data.image_folder import open_image_folder
 from trainer.data.image_source import ImageSource, SourceSplit, Whole, check_labels
-from trainer.data.subsets import choose_rows, split_sizes
+from trainer.data.subsets import choose_rows, keep_classes, split_sizes
 from trainer.errors import BadSourceError
 from trainer.settings import DataSettings
 
@@ -76,7 +77,7 @@ def know_images(settings: DataSettings) -> ImageFacts:
         DataError: If the source is not on disk, is damaged as far as can be seen, or does not
             take the settings.
     """
-    if settings.source == "digits" and settings.limit is None and settings.imbalance == 1:
+    if settings.source == "digits" and _takes_all(settings):
         # Without scikit-learn, whose import costs a validation more than all the rest.
         check_digits(settings)
         assert settings.test_fraction is not None
@@ -87,6 +88,10 @@ def know_images(settings: DataSettings) -> ImageFacts:
     return ImageFacts(len(rows.train_n), len(rows.test_n), source.class_count, source.image_shape)
 
 
+def _takes_all(settings: DataSettings) -> bool:
+    return settings.classes is None and settings.limit is None and settings.imbalance == 1
+
+
 def open_source(settings: DataSettings) -> ImageSource:
     """Return the source that ``settings`` names, its labels read and checked.
 
@@ -95,13 +100,15 @@ def open_source(settings: DataSettings) -> ImageSource:
     """
     source = _open(settings)
     check_labels(source)
-    return source
+    return keep_classes(source, settings)
 
 
 def _open(settings: DataSettings) -> ImageSource:
     match settings.source:
         case "digits":
             return open_digits(settings)
+        case "glyphs":
+            return open_glyphs(settings)
         case "fashion_mnist":
             return open_fashion_mnist(settings)
         case "cifar10":

@@ -1,19 +1,19 @@
-"""Which images of a source a study uses: split, limit, class imbalance, drawn from labels alone.
+"""Which images of a source a study uses: classes, split, limit, imbalance, from labels alone.
 
-In this order: the split (unless the source has its own), at most ``limit`` images of each split
-with equal class shares, then the imbalance of the train split. All is drawn once, by
-``split_seed``; replicates share it.
+In this order: the first ``classes``, the split (unless the source has its own), at most ``limit``
+images of each split with equal class shares, then the imbalance of the train split. All is drawn
+once, by ``split_seed``; replicates share it.
 
 Shape legend: N = images of a split, n = those kept, C = classes.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from trainer.data.image_source import ImageSource, SourceSplit, Whole
+from trainer.data.image_source import Bytes, ImageSource, SourceSplit, Whole
 from trainer.errors import DataSettingsError
 from trainer.seeds import generator_for
 from trainer.settings import DataSettings
@@ -30,6 +30,38 @@ class ChosenRows:
 
     train_n: Whole
     test_n: Whole
+
+
+def keep_classes(source: ImageSource, settings: DataSettings) -> ImageSource:
+    """Return a source with the images of its first ``classes`` alone.
+
+    Raises:
+        DataSettingsError: If it has fewer.
+    """
+    count = settings.classes
+    if count is None or count == source.class_count:
+        return source
+    if count > source.class_count:
+        raise DataSettingsError(
+            "classes",
+            f"expected at most {source.class_count}, the classes that {settings.source} has, got "
+            f"{count}",
+        )
+    return replace(
+        source,
+        train=_keep_classes(source.train, count),
+        test=None if source.test is None else _keep_classes(source.test, count),
+        class_count=count,
+    )
+
+
+def _keep_classes(split: SourceSplit, count: int) -> SourceSplit:
+    kept_N = np.flatnonzero(split.labels_N < count)
+
+    def read(rows_n: Whole) -> Bytes:
+        return split.read(kept_N[rows_n])
+
+    return SourceSplit(split.place, split.labels_N[kept_N], read)
 
 
 def choose_rows(source: ImageSource, settings: DataSettings) -> ChosenRows:
