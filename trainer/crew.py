@@ -7,7 +7,7 @@ take the same step, so their parameters stay equal for ever; a checksum at every
 The first worker leads: its checkpoint is gone on with, its decisions are everybody's.
 
 Shape legend: M = members, V = 2 views, B = batch, A = this worker's rows of it, F = flat pixels,
-D = embedding.
+D = embedding, N = rows of both views.
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,20 +58,19 @@ class Crew:
             return views_MVBF
         return views_MVBF[:, :, self.own_rows(views_MVBF.shape[2])]
 
-    def gather_views(self, projections_MND: Tensor) -> tuple[Tensor, Tensor]:
-        """Return both views' rows of all workers in order of rank, with gradient.
+    def gather_views(self, projections_MND: Tensor) -> Tensor:
+        """Return the rows of all workers, in order of rank within a view, with gradient.
 
         Args:
             projections_MND: This worker's rows, first views before second ones, N = 2 A.
 
         Returns:
-            Two tensors of shape (M, B, D).
+            Shape (M, 2B, D), first views before second ones.
         """
-        x_MAD, y_MAD = projections_MND.chunk(2, dim=1)
         if self.size == 1:
-            return x_MAD, y_MAD
-        gathered, _ = gather_rows(torch.stack((x_MAD, y_MAD), dim=1))
-        return gathered[:, 0], gathered[:, 1]
+            return projections_MND
+        gathered_MVBD, _ = gather_rows(torch.stack(projections_MND.chunk(2, dim=1), dim=1))
+        return gathered_MVBD.flatten(1, 2)
 
     def average(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Return the mean of each tensor over the workers: the same bits on all of them."""

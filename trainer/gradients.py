@@ -243,17 +243,17 @@ def _gradients(
 def _losses(
     part: Part, own: Sequence[Tensors], projections_MND: Tensor, batch: Batch, crew: Crew
 ) -> Tensor:
-    views = crew.gather_views(projections_MND)
-    sizes = [piece.rows.stop - piece.rows.start for piece in part.pieces]
+    everything = crew.gather_views(projections_MND), batch.labels_MB, batch.labelled_MB
+    if len(part.pieces) == 1:
+        return part.pieces[0].objective(own[0], ObjectiveBatch(*everything))
     # Cut once: each slice of its own would cost a stack of zeros and a sum in the backward pass.
-    shares = [torch.split(view_MBD, sizes) if len(sizes) > 1 else (view_MBD,) for view_MBD in views]
-    losses, start = [], 0
-    for piece, parameters, x_MBD, y_MBD in zip(part.pieces, own, *shares, strict=True):
-        rows = slice(start, start + len(x_MBD))
-        start = rows.stop
-        pairs = ObjectiveBatch(x_MBD, y_MBD, batch.labels_MB[rows], batch.labelled_MB[rows])
-        losses.append(piece.objective(parameters, pairs))
-    return torch.cat(losses) if len(losses) > 1 else losses[0]
+    sizes = [piece.rows.stop - piece.rows.start for piece in part.pieces]
+    cut = (torch.split(tensor, sizes) for tensor in everything)
+    losses = [
+        piece.objective(parameters, ObjectiveBatch(*tensors))
+        for piece, parameters, *tensors in zip(part.pieces, own, *cut, strict=True)
+    ]
+    return torch.cat(losses)
 
 
 def _leaves(tensors: Tensors) -> Tensors:

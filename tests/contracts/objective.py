@@ -35,14 +35,14 @@ def read_settings(**fields: object) -> ObjectiveSettings:
 
 def context_for(batch: ObjectiveBatch) -> ObjectiveContext:
     """Return the context of a batch; seeds are 0, 1, 2, ..."""
-    members, pairs, dim = batch.x_MBD.shape
+    members, rows, dim = batch.views_MND.shape
     return ObjectiveContext(
-        batch_size=pairs,
+        batch_size=rows // 2,
         embed_dim=dim,
         class_count=CLASSES,
         seeds=tuple(range(members)),
-        device=batch.x_MBD.device,
-        dtype=batch.x_MBD.dtype,
+        device=batch.views_MND.device,
+        dtype=batch.views_MND.dtype,
     )
 
 
@@ -55,8 +55,7 @@ def random_batch(
     noise_MBD = torch.randn(MEMBERS, pairs, dim, generator=generator, dtype=torch.float64)
     labels_B = torch.arange(pairs) % CLASSES
     return ObjectiveBatch(
-        x_MBD.to(dtype),
-        (x_MBD + noise_MBD).to(dtype),
+        torch.cat([x_MBD, x_MBD + noise_MBD], dim=1).to(dtype),
         labels_B.expand(MEMBERS, -1),
         (torch.arange(pairs) % 3 != 2).expand(MEMBERS, -1),
     )
@@ -64,9 +63,12 @@ def random_batch(
 
 def take_members(batch: ObjectiveBatch, keep: list[int]) -> ObjectiveBatch:
     """Return the batch of a few members only."""
-    return ObjectiveBatch(
-        batch.x_MBD[keep], batch.y_MBD[keep], batch.labels_MB[keep], batch.labelled_MB[keep]
-    )
+    return ObjectiveBatch(batch.views_MND[keep], batch.labels_MB[keep], batch.labelled_MB[keep])
+
+
+def with_views(batch: ObjectiveBatch, x_MBD: Tensor, y_MBD: Tensor) -> ObjectiveBatch:
+    """Return the batch with other projections."""
+    return replace(batch, views_MND=torch.cat([x_MBD, y_MBD], dim=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +101,8 @@ def evaluate(
     """Return losses and gradients with respect to both views and the objective's parameters."""
     given = objective.init_parameters() if parameters is None else parameters
     leaves = {name: value.detach().clone().requires_grad_() for name, value in given.items()}
-    x_MBD = batch.x_MBD.detach().clone().requires_grad_()
-    y_MBD = batch.y_MBD.detach().clone().requires_grad_()
-    losses_M = objective(leaves, replace(batch, x_MBD=x_MBD, y_MBD=y_MBD))
+    x_MBD, y_MBD = (view.detach().clone().requires_grad_() for view in batch.pair)
+    losses_M = objective(leaves, with_views(batch, x_MBD, y_MBD))
     named = {"x": x_MBD, "y": y_MBD, **leaves}
     gradients = torch.autograd.grad(losses_M.sum(), list(named.values()), materialize_grads=True)
     return Evaluation(losses_M.detach(), dict(zip(named, gradients, strict=True)))
@@ -110,17 +111,18 @@ def evaluate(
 def degenerate_batches() -> dict[str, ObjectiveBatch]:
     """Return the batches that break careless losses, by name."""
     batch = random_batch(6, 4)
-    same_MBD = batch.x_MBD[:, :1].expand_as(batch.x_MBD)
-    some_zero_MBD = batch.x_MBD * (torch.arange(6) != 0)[:, None]
-    zeros_MBD = torch.zeros_like(batch.x_MBD)
+    x_MBD, y_MBD = batch.pair
+    same_MBD = x_MBD[:, :1].expand_as(x_MBD)
+    some_zero_MBD = x_MBD * (torch.arange(6) != 0)[:, None]
+    zeros_MBD = torch.zeros_like(x_MBD)
     return {
         "one pair": random_batch(1, 4),
-        "all rows equal": replace(batch, x_MBD=same_MBD, y_MBD=same_MBD),
+        "all rows equal": with_views(batch, same_MBD, same_MBD),
         "all labels equal": replace(batch, labels_MB=torch.zeros_like(batch.labels_MB)),
         "no sample labelled": replace(batch, labelled_MB=torch.zeros_like(batch.labelled_MB)),
-        "antipodal views": replace(batch, y_MBD=-batch.x_MBD),
-        "a zero row": replace(batch, x_MBD=some_zero_MBD),
-        "all rows zero": replace(batch, x_MBD=zeros_MBD, y_MBD=zeros_MBD),
+        "antipodal views": with_views(batch, x_MBD, -x_MBD),
+        "a zero row": with_views(batch, some_zero_MBD, y_MBD),
+        "all rows zero": with_views(batch, zeros_MBD, zeros_MBD),
     }
 
 
@@ -194,9 +196,9 @@ class ObjectiveContract:
     def test_a_nan_member_leaves_its_neighbours_alone(self) -> None:
         batch = random_batch(9, 4)
         objective = self.build(batch)
-        x_MBD = batch.x_MBD.clone()
-        x_MBD[1, 3] = torch.nan
-        poisoned = evaluate(objective, replace(batch, x_MBD=x_MBD))
+        views_MND = batch.views_MND.clone()
+        views_MND[1, 3] = torch.nan
+        poisoned = evaluate(objective, replace(batch, views_MND=views_MND))
         assert poisoned.losses_M[1].isnan()
         assert poisoned.rows([0, 2]).is_bit_equal(evaluate(objective, batch).rows([0, 2]))
 
@@ -206,8 +208,7 @@ class ObjectiveContract:
         batch = random_batch(12, 5)
         order = torch.randperm(12, generator=torch.Generator().manual_seed(3))
         shuffled = ObjectiveBatch(
-            batch.x_MBD[:, order],
-            batch.y_MBD[:, order],
+            torch.cat([view_MBD[:, order] for view_MBD in batch.pair], dim=1),
             batch.labels_MB[:, order],
             batch.labelled_MB[:, order],
         )
@@ -220,7 +221,8 @@ class ObjectiveContract:
         if not self.is_blind_to_row_scale:
             pytest.skip("the definition works on raw projections")
         batch = random_batch(12, 5)
-        longer = replace(batch, x_MBD=7.0 * batch.x_MBD, y_MBD=0.3 * batch.y_MBD)
+        x_MBD, y_MBD = batch.pair
+        longer = with_views(batch, 7.0 * x_MBD, 0.3 * y_MBD)
         objective = self.build(batch)
         assert_close(
             evaluate(objective, longer).losses_M,
@@ -238,9 +240,9 @@ class ObjectiveContract:
 
         def losses(x_MBD: Tensor, y_MBD: Tensor, *values: Tensor) -> Tensor:
             parameters = dict(zip(initial, values, strict=True))
-            return objective(parameters, replace(batch, x_MBD=x_MBD, y_MBD=y_MBD))
+            return objective(parameters, with_views(batch, x_MBD, y_MBD))
 
-        inputs = (batch.x_MBD, batch.y_MBD, *initial.values())
+        inputs = (*batch.pair, *initial.values())
         leaves = tuple(value.detach().clone().requires_grad_() for value in inputs)
         assert torch.autograd.gradcheck(losses, leaves)
 
@@ -254,7 +256,7 @@ class ObjectiveContract:
     ) -> None:
         batch = random_batch(12, 4, dtype=dtype)
         evaluation = evaluate(self.build(batch), batch)
-        exact_batch = replace(batch, x_MBD=batch.x_MBD.double(), y_MBD=batch.y_MBD.double())
+        exact_batch = replace(batch, views_MND=batch.views_MND.double())
         exact = evaluate(self.build(exact_batch), exact_batch)
         assert evaluation.is_finite()
         assert evaluation.gradients["x"].dtype == dtype

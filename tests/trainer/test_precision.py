@@ -22,7 +22,7 @@ class Spy:
         return self.inner.init_parameters()
 
     def __call__(self, parameters: Mapping[str, Tensor], batch: ObjectiveBatch) -> Tensor:
-        self.dtypes |= {batch.x_MBD.dtype, batch.y_MBD.dtype}
+        self.dtypes.add(batch.views_MND.dtype)
         self.is_autocast = torch.is_autocast_enabled("cpu")
         losses_M = self.inner(parameters, batch)
         self.dtypes.add(losses_M.dtype)

@@ -1,11 +1,12 @@
-r"""The log-sum-exps of a batch against another, with a backward written by hand.
+r"""Symmetric InfoNCE, differentiated while it is computed.
 
 For :math:`E_{ij} = \exp(x_i \cdot y_j / \tau)` one B x B buffer and one exponential per logit give
-the row sums, the column sums and, in the backward, both softmaxes:
-:math:`\partial L / \partial s_{ij} = E_{ij} (g_i / \sum_j E_{ij} + h_j / \sum_i E_{ij})`, formed a
-few rows at a time so that there is no second B x B buffer. There is no max pass: the caller
-promises unit rows, so logits lie in [-1/tau, 1/tau], and :mod:`trainer.losses.exponent` says for
-which temperatures that fits the dtype.
+the row sums, the column sums and both softmaxes:
+:math:`\partial L / \partial s_{ij} = (E_{ij} / \sum_j E_{ij} + E_{ij} / \sum_i E_{ij}
+- 2 \delta_{ij}) / B`. A member's gradient is taken at once, while its buffer is in the cache, and
+only the gradients are kept. There is no max pass: the caller promises unit rows, so logits lie in
+[-1/tau, 1/tau], and :mod:`trainer.losses.exponent` says for which temperatures that fits the
+dtype.
 
 Exponents are in bits (``exp2`` is four times as fast as ``exp`` on CPU).
 
@@ -24,20 +25,19 @@ from trainer.losses.once import refuse_second_derivatives
 from trainer.losses.parts import add, concatenate, join_stack, row_chunks, split_stack
 
 
-def cross_log_sums(
-    x_MBD: Tensor, y_MBD: Tensor, inverse_temperature_M: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return log-sum-exp per row, per column, and the positive logits, each of shape [M, B].
+def infonce_fused(x_MBD: Tensor, y_MBD: Tensor, tau_M: Tensor) -> Tensor:
+    """Return symmetric InfoNCE, shape [M], for one leading dim and ``exp_is_safe`` logits.
 
-    Differentiable once, in all arguments. The caller has checked ``exp_is_safe``.
+    Differentiable once, in all arguments. See :func:`trainer.losses.infonce.infonce`.
     """
-    in_bits_MBD = x_MBD * (inverse_temperature_M * BITS_PER_NAT)[:, None, None]
-    sums: tuple[Tensor, Tensor, Tensor] = _CrossLogSums.apply(in_bits_MBD, y_MBD)  # type: ignore[no-untyped-call]
-    return sums
+    wants_gradient = torch.is_grad_enabled() and (x_MBD.requires_grad or y_MBD.requires_grad)
+    in_bits_MBD = x_MBD * (1 / tau_M * BITS_PER_NAT)[:, None, None]
+    losses_M: Tensor = _InfoNCE.apply(in_bits_MBD, y_MBD, wants_gradient)  # type: ignore[no-untyped-call]
+    return losses_M
 
 
 class _Sums(NamedTuple):
-    """What the forward learns of one part; ``powers`` are its chunks of exp2(logits)."""
+    """What one part adds up; ``powers`` are its chunks of exp2(logits)."""
 
     rows: Tensor
     columns: Tensor
@@ -45,35 +45,30 @@ class _Sums(NamedTuple):
     powers: list[Tensor]
 
 
-class _CrossLogSums(torch.autograd.Function):
-    """Rows, columns and diagonal of x y' where x is scaled so that the logits are in bits."""
+class _InfoNCE(torch.autograd.Function):
+    """The loss of rows x and y where x is scaled so that the logits are in bits."""
 
     @staticmethod
-    def forward(ctx: Any, x_MBD: Tensor, y_MBD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        parts = list(map(_exponentiate, split_stack(x_MBD), split_stack(y_MBD)))
-        rows_MB = join_stack([part.rows for part in parts], like=x_MBD)
-        columns_MB = join_stack([part.columns for part in parts], like=x_MBD)
-        positives_MB = join_stack([part.positives for part in parts], like=x_MBD)
-        powers = [chunk for part in parts for chunk in part.powers]
-        ctx.save_for_backward(x_MBD, y_MBD, rows_MB, columns_MB, *powers)
-        return rows_MB.log(), columns_MB.log(), positives_MB * NATS_PER_BIT
-
-    @staticmethod
-    def backward(ctx: Any, rows_MB: Tensor, columns_MB: Tensor, positives_MB: Tensor) -> Any:
-        refuse_second_derivatives()
-        x_MBD, y_MBD, row_sums_MB, column_sums_MB, *powers = ctx.saved_tensors
-        weights = (
-            (rows_MB / row_sums_MB * NATS_PER_BIT)[:, :, None],
-            (columns_MB / column_sums_MB * NATS_PER_BIT)[:, None, :],
-            (positives_MB * NATS_PER_BIT)[:, :, None],
+    def forward(ctx: Any, x_MBD: Tensor, y_MBD: Tensor, wants_gradient: bool) -> Tensor:
+        sums, gradients = [], []
+        for x_BD, y_BD in zip(split_stack(x_MBD), split_stack(y_MBD), strict=True):
+            part = _exponentiate(x_BD, y_BD)
+            sums.append(part[:3])
+            if wants_gradient:
+                gradients.append(_differentiate(x_BD, y_BD, part))
+        ctx.save_for_backward(*(join_stack(p, like=x_MBD) for p in zip(*gradients, strict=True)))
+        rows_MB, columns_MB, positives_MB = (
+            join_stack(p, like=x_MBD) for p in zip(*sums, strict=True)
         )
-        xs, ys = split_stack(x_MBD), split_stack(y_MBD)
-        part_weights = zip(*(split_stack(w, like=x_MBD) for w in weights), strict=True)
-        share = len(powers) // len(xs)
-        part_powers = (powers[n * share : (n + 1) * share] for n in range(len(xs)))
-        gradients = map(_differentiate, xs, ys, part_weights, part_powers)
-        grads_x, grads_y = zip(*gradients, strict=True)
-        return join_stack(grads_x, like=x_MBD), join_stack(grads_y, like=x_MBD)
+        surprise_MB = rows_MB.log() + columns_MB.log() - 2 * NATS_PER_BIT * positives_MB
+        return surprise_MB.mean(dim=-1)
+
+    @staticmethod
+    def backward(ctx: Any, grad_M: Tensor) -> Any:
+        refuse_second_derivatives()
+        grad_x_MBD, grad_y_MBD = ctx.saved_tensors
+        grad_M11 = grad_M[:, None, None]
+        return grad_x_MBD * grad_M11, grad_y_MBD * grad_M11, None
 
 
 def _exponentiate(x_BD: Tensor, y_BD: Tensor) -> _Sums:
@@ -90,20 +85,18 @@ def _exponentiate(x_BD: Tensor, y_BD: Tensor) -> _Sums:
     return _Sums(concatenate(rows, -1), columns_B, concatenate(positives, -1), powers)
 
 
-def _differentiate(
-    x_BD: Tensor,
-    y_BD: Tensor,
-    weights: tuple[Tensor, ...],
-    powers: list[Tensor],
-) -> tuple[Tensor, Tensor]:
+def _differentiate(x_BD: Tensor, y_BD: Tensor, sums: _Sums) -> tuple[Tensor, Tensor]:
     """Return the gradients of one part: G y and G' x, G formed chunk by chunk."""
-    row_weight_B1, column_weight_1B, diagonal_B1 = weights
+    share = sums.rows.new_full((), 1 / x_BD.shape[-2])
+    row_weight_B1 = (share / sums.rows * NATS_PER_BIT)[..., None]
+    column_weight_1B = (share / sums.columns * NATS_PER_BIT)[..., None, :]
+    of_positive = share * (2 * NATS_PER_BIT)
     grads_x: list[Tensor] = []
     grad_y_BD: Tensor | None = None
-    for powers_RB, (start, x_RD) in zip(powers, row_chunks(x_BD), strict=True):
-        rows = slice(start, start + x_RD.shape[-2])
-        grad_logits_RB = (row_weight_B1[..., rows, :] + column_weight_1B).mul_(powers_RB)
-        grad_logits_RB.diagonal(start, -2, -1).add_(diagonal_B1[..., rows, 0])
+    for powers_RB, (start, x_RD) in zip(sums.powers, row_chunks(x_BD), strict=True):
+        row_weight_R1 = row_weight_B1[..., start : start + x_RD.shape[-2], :]
+        grad_logits_RB = powers_RB.mul_(row_weight_R1 + column_weight_1B)
+        grad_logits_RB.diagonal(start, -2, -1).sub_(of_positive)
         grads_x.append(times(grad_logits_RB, y_BD))
         grad_y_BD = add(grad_y_BD, transposed_times(grad_logits_RB, x_RD))
     assert grad_y_BD is not None

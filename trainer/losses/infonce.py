@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from trainer.losses.exponent import choose_per_member, exp_is_safe
-from trainer.losses.fused import cross_log_sums
+from trainer.losses.fused import infonce_fused
 from trainer.losses.fused_gram import self_log_sums
 from trainer.losses.pairs import (
     Scalar,
@@ -102,12 +102,6 @@ def infonce_plain(x_MBD: Tensor, y_MBD: Tensor, temperature: Scalar) -> Tensor:
     """Reference form of :func:`infonce`: the formula, differentiated by autograd."""
     logits_MBB = similarity_logits(x_MBD, y_MBD, temperature)
     return one_way_infonce(logits_MBB) + one_way_infonce(logits_MBB.mT)
-
-
-def infonce_fused(x_MBD: Tensor, y_MBD: Tensor, tau_M: Tensor) -> Tensor:
-    """Fused form of :func:`infonce` for one leading dim and temperatures that are not tiny."""
-    rows_MB, columns_MB, positives_MB = cross_log_sums(x_MBD, y_MBD, 1 / tau_M)
-    return (rows_MB + columns_MB - 2 * positives_MB).mean(dim=-1)
 
 
 def nt_xent_fused(x_MBD: Tensor, y_MBD: Tensor, tau_M: Tensor) -> Tensor:

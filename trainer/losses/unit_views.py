@@ -1,7 +1,7 @@
 """Both views of a batch scaled to unit rows in one go, with a backward written by hand.
 
-For small members a step's time is the number of kernels it starts, not their work: one call for
-both views and four kernels back, where autograd through the formula takes two dozen.
+For small members a step's time is the number of kernels it starts, not their work: both views
+are one tensor, and it takes five kernels back where autograd through the formula takes two dozen.
 
 Shape legend: M = members (any leading dims), B = pairs, D = embedding dim, P = D filled up to a
 multiple of 16, N = 2B rows.
@@ -14,10 +14,10 @@ from torch import Tensor
 
 from trainer.losses.once import refuse_second_derivatives
 from trainer.losses.pairs import promote_half
-from trainer.losses.rows import COLUMN_MULTIPLE
+from trainer.losses.rows import pad_columns
 
 
-def normalize_views(x_MBD: Tensor, y_MBD: Tensor) -> tuple[Tensor, Tensor]:
+def normalize_views(views_MND: Tensor) -> tuple[Tensor, Tensor]:
     """Return both views with rows of unit length and zero columns up to a multiple of 16.
 
     As :func:`trainer.losses.rows.normalize_rows` of each: a zero row stays zero and passes its
@@ -25,32 +25,29 @@ def normalize_views(x_MBD: Tensor, y_MBD: Tensor) -> tuple[Tensor, Tensor]:
     promoted. Differentiable once.
 
     Args:
-        x_MBD: Floating-point rows, shape [..., B, D], any scale.
-        y_MBD: The other view, same shape.
+        views_MND: Floating-point rows of any scale, first views before second ones,
+            shape [..., 2B, D].
 
     Returns:
         Two tensors of shape [..., B, P], neighbours in memory: each member's rows of x, then of y.
     """
-    views: tuple[Tensor, Tensor] = _UnitViews.apply(promote_half(x_MBD), promote_half(y_MBD))  # type: ignore[no-untyped-call]
+    views: tuple[Tensor, Tensor] = _UnitViews.apply(promote_half(views_MND))  # type: ignore[no-untyped-call]
     return views
 
 
 class _UnitViews(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x_MBD: Tensor, y_MBD: Tensor) -> tuple[Tensor, Tensor]:
-        unit_MND = torch.cat([x_MBD, y_MBD], dim=-2)
-        norms_MN1 = torch.linalg.vector_norm(unit_MND, dim=-1, keepdim=True)
+    def forward(ctx: Any, views_MND: Tensor) -> tuple[Tensor, Tensor]:
+        norms_MN1 = torch.linalg.vector_norm(views_MND, dim=-1, keepdim=True)
         norms_MN1.masked_fill_(norms_MN1 == 0, 1.0)
-        unit_MND.div_(norms_MN1)
-        missing = -unit_MND.shape[-1] % COLUMN_MULTIPLE
-        unit_MNP = torch.nn.functional.pad(unit_MND, (0, missing)) if missing else unit_MND
+        unit_MNP = pad_columns(views_MND / norms_MN1)
         ctx.save_for_backward(unit_MNP, norms_MN1)
-        ctx.dim = x_MBD.shape[-1]
-        pairs = x_MBD.shape[-2]
-        return unit_MNP[..., :pairs, :], unit_MNP[..., pairs:, :]
+        ctx.dim = views_MND.shape[-1]
+        x_MBP, y_MBP = unit_MNP.chunk(2, dim=-2)
+        return x_MBP, y_MBP
 
     @staticmethod
-    def backward(ctx: Any, grad_x_MBP: Tensor, grad_y_MBP: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, grad_x_MBP: Tensor, grad_y_MBP: Tensor) -> Tensor:
         refuse_second_derivatives()
         unit_MNP, norms_MN1 = ctx.saved_tensors
         # Laid out row by row: how gradients arrive depends on the form of the loss that the other
@@ -58,5 +55,4 @@ class _UnitViews(torch.autograd.Function):
         grad_MNP = torch.cat([grad_x_MBP, grad_y_MBP], dim=-2)
         along_MN1 = (grad_MNP * unit_MNP).sum(dim=-1, keepdim=True)
         grad_MNP.addcmul_(unit_MNP, along_MN1, value=-1).div_(norms_MN1)
-        grad_MND, pairs = grad_MNP[..., : ctx.dim], grad_x_MBP.shape[-2]
-        return grad_MND[..., :pairs, :], grad_MND[..., pairs:, :]
+        return grad_MNP[..., : ctx.dim]

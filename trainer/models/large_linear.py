@@ -36,25 +36,36 @@ def suits_one_by_one(x_MNF: Tensor, weight_MFG: Tensor) -> bool:
     )
 
 
-def large_linear(x_MNF: Tensor, weight_MFG: Tensor, bias_M1G: Tensor) -> Tensor:
-    """Return x W + b, shape (M, N, G), each member multiplied alone. Differentiable once."""
-    out_MNG: Tensor = _LargeLinear.apply(x_MNF, weight_MFG, bias_M1G)  # type: ignore[no-untyped-call]
+def large_linear(
+    x_MNF: Tensor, weight_MFG: Tensor, bias_M1G: Tensor, *, rectify: bool = False
+) -> Tensor:
+    """Return x W + b, or its positive part, shape (M, N, G), each member multiplied alone.
+
+    Differentiable once.
+    """
+    out_MNG: Tensor = _LargeLinear.apply(x_MNF, weight_MFG, bias_M1G, rectify)  # type: ignore[no-untyped-call]
     return out_MNG
 
 
 class _LargeLinear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x_MNF: Tensor, weight_MFG: Tensor, bias_M1G: Tensor) -> Tensor:
-        ctx.save_for_backward(x_MNF, weight_MFG)
+    def forward(
+        ctx: Any, x_MNF: Tensor, weight_MFG: Tensor, bias_M1G: Tensor, rectify: bool
+    ) -> Tensor:
         out_MNG = x_MNF.new_empty(*x_MNF.shape[:-1], weight_MFG.shape[-1])
         for out, x, weight, bias in zip(out_MNG, x_MNF, weight_MFG, bias_M1G, strict=True):
             torch.add(times(x, weight), bias, out=out)
+            if rectify:
+                out.relu_()
+        ctx.save_for_backward(x_MNF, weight_MFG, out_MNG if rectify else None)
         return out_MNG
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad_MNG: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
-        x_MNF, weight_MFG = ctx.saved_tensors
+    def backward(ctx: Any, grad_MNG: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
+        x_MNF, weight_MFG, rectified_MNG = ctx.saved_tensors
+        if rectified_MNG is not None:
+            grad_MNG = torch.ops.aten.threshold_backward(grad_MNG, rectified_MNG, 0)
         grad_x_MNF: Tensor | None = None
         if ctx.needs_input_grad[0]:
             grads_x = map(times_transposed, grad_MNG, weight_MFG)
@@ -63,7 +74,7 @@ class _LargeLinear(torch.autograd.Function):
             grad_weight_MFG = torch.stack(list(map(transposed_times, x_MNF, grad_MNG)))
         else:
             grad_weight_MFG = x_MNF.mT @ grad_MNG
-        return grad_x_MNF, grad_weight_MFG, grad_MNG.sum(dim=-2, keepdim=True)
+        return grad_x_MNF, grad_weight_MFG, grad_MNG.sum(dim=-2, keepdim=True), None
 
 
 def _multiplies_weight_alone(x_MNF: Tensor, weight_MFG: Tensor) -> bool:

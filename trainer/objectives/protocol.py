@@ -1,6 +1,6 @@
 """What the training loop hands to an objective, and what it expects of one.
 
-Shape legend: M = members, B = pairs in the batch, D = embedding dim.
+Shape legend: M = members, B = pairs in the batch, N = 2B rows, D = embedding dim.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,16 +16,20 @@ class ObjectiveBatch:
     """One batch of pairs, embedded by every member.
 
     Attributes:
-        x_MBD: Raw (un-normalised) projections of the first views, shape (M, B, D).
-        y_MBD: Raw projections of the second views, same shape.
+        views_MND: Raw (un-normalised) projections, first views before second ones, (M, 2B, D).
         labels_MB: Class of each pair, int64, shape (M, B).
         labelled_MB: Whether a sample's label may be used (label fraction), bool, shape (M, B).
     """
 
-    x_MBD: Tensor
-    y_MBD: Tensor
+    views_MND: Tensor
     labels_MB: Tensor
     labelled_MB: Tensor
+
+    @property
+    def pair(self) -> tuple[Tensor, Tensor]:
+        """Return the first and the second views, each (M, B, D)."""
+        x_MBD, y_MBD = self.views_MND.chunk(2, dim=1)
+        return x_MBD, y_MBD
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,7 @@ class VICReg(MemberStack):
         """Return the loss of each member, shape (M,)."""
         del parameters
         return vicreg(
-            batch.x_MBD,
-            batch.y_MBD,
+            *batch.pair,
             self.invariance_weight_M,
             self.variance_weight_M,
             self.covariance_weight_M,
@@ -44,7 +43,7 @@ class BarlowTwins(MemberStack):
     def __call__(self, parameters: Mapping[str, Tensor], batch: ObjectiveBatch) -> Tensor:
         """Return the loss of each member, shape (M,)."""
         del parameters
-        return barlow_twins(batch.x_MBD, batch.y_MBD, self.redundancy_weight_M)
+        return barlow_twins(*batch.pair, self.redundancy_weight_M)
 
 
 def bind_vicreg(members: Sequence[VICRegSettings], context: ObjectiveContext) -> VICReg:

@@ -63,7 +63,7 @@ def constant_dtype(context: ObjectiveContext) -> torch.dtype:
 
 def unit_views(batch: ObjectiveBatch) -> tuple[Tensor, Tensor]:
     """Return both views L2-normalised, D padded with zero columns to a multiple of 16."""
-    return normalize_views(batch.x_MBD, batch.y_MBD)
+    return normalize_views(batch.views_MND)
 
 
 def apply_in_cache(loss: Callable[..., Tensor], x_MBD: Tensor, *others_M: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ def test_values_and_gradients_are_those_of_each_view_alone(
     if zero:
         x[0, 0], y[-1, -1] = 0.0, 0.0
     leaves = [view.requires_grad_() for view in (x, y)]
-    ours, theirs = normalize_views(*leaves), both_views(*leaves)
+    ours, theirs = normalize_views(torch.cat(leaves, dim=-2)), both_views(*leaves)
     pulls = [draw(*view.shape, seed=seed + 2) for view in ours]
     for mine, reference in zip(ours, theirs, strict=True):
         assert_close(mine, reference, rtol=1e-14, atol=1e-14)
@@ -49,7 +49,7 @@ def test_values_and_gradients_are_those_of_each_view_alone(
 def test_only_one_view_may_be_used() -> None:
     x, y = (draw(2, 5, 3, seed=i).requires_grad_() for i in range(2))
     grad_x, grad_y = torch.autograd.grad(
-        normalize_views(x, y)[1].sum(), (x, y), materialize_grads=True
+        normalize_views(torch.cat([x, y], dim=-2))[1].sum(), (x, y), materialize_grads=True
     )
     assert not grad_x.any()
     assert grad_y.any()
@@ -58,7 +58,7 @@ def test_only_one_view_may_be_used() -> None:
 def test_a_row_that_is_not_finite_leaves_the_others_alone() -> None:
     x, y = draw(2, 5, 3, seed=0), draw(2, 5, 3, seed=1)
     x[0, 1, 2], y[1, 4, 0] = torch.nan, torch.inf
-    unit_x, unit_y = normalize_views(x, y)
+    unit_x, unit_y = normalize_views(torch.cat([x, y], dim=-2))
     assert unit_x[0, 1, :3].isnan().all()
     assert unit_y[1, 4].isnan().any()
     for view in (unit_x, unit_y):
@@ -68,7 +68,9 @@ def test_a_row_that_is_not_finite_leaves_the_others_alone() -> None:
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precisions_are_promoted(dtype: torch.dtype) -> None:
     x, y = draw(1, 4, 3, seed=0, dtype=dtype), draw(1, 4, 3, seed=1, dtype=dtype)
-    for mine, exact in zip(normalize_views(x, y), both_views(x.float(), y.float()), strict=True):
+    for mine, exact in zip(
+        normalize_views(torch.cat([x, y], dim=-2)), both_views(x.float(), y.float()), strict=True
+    ):
         assert mine.dtype == torch.float32
         assert_close(mine, exact)
 
@@ -77,11 +79,11 @@ def test_half_precisions_are_promoted(dtype: torch.dtype) -> None:
 def test_a_members_bits_do_not_depend_on_its_neighbours(dim: int) -> None:
     x, y = (draw(9, 7, dim, seed=i, dtype=torch.float32).requires_grad_() for i in range(2))
     pull = draw(9, 7, 16, seed=2, dtype=torch.float32)
-    views = normalize_views(x, y)
+    views = normalize_views(torch.cat([x, y], dim=-2))
     gradients = torch.autograd.grad(views, (x, y), (pull, pull))
     for m in range(9):
         own = [leaf.detach()[m : m + 1].clone().requires_grad_() for leaf in (x, y)]
-        alone = normalize_views(*own)
+        alone = normalize_views(torch.cat(own, dim=-2))
         of_own = torch.autograd.grad(alone, own, (pull[m : m + 1],) * 2)
         for mine, crowd in zip((*alone, *of_own), (*views, *gradients), strict=True):
             assert torch.equal(mine[0], crowd[m])
@@ -90,4 +92,6 @@ def test_a_members_bits_do_not_depend_on_its_neighbours(dim: int) -> None:
 def test_second_derivatives_are_refused() -> None:
     x, y = (draw(2, 5, 3, seed=i).requires_grad_() for i in range(2))
     with pytest.raises(SecondDerivativeError, match="differentiated once"):
-        torch.autograd.grad(normalize_views(x, y)[0].square().sum(), x, create_graph=True)
+        torch.autograd.grad(
+            normalize_views(torch.cat([x, y], dim=-2))[0].square().sum(), x, create_graph=True
+        )
