@@ -88,8 +88,8 @@ def _shared(settings: TrialSettings) -> str:
 
 
 def _has_own_norm(settings: TrialSettings) -> bool:
-    """Say whether members may differ in norm: all share the encoder, if it is frozen."""
-    return not settings.model.frozen
+    """Say whether members may differ in norm: not in modules, nor if all share the encoder."""
+    return settings.model.encoder == "mlp" and not settings.model.frozen
 
 
 def _with_norm_of(members: Sequence[Member], model: ModelSettings) -> ModelSettings:

@@ -8,6 +8,18 @@ from search_spaces.axis import Axis, RangeAxis
 
 DIGEST_CHARACTERS = 12
 
+MEANT_BEFORE: Mapping[str, object] = {
+    "model.width": None,
+    "model.stem": None,
+    "model.head_norm": None,
+    "model.head_out_norm": "none",
+}
+"""Settings that came after the first studies were run, and what those studies meant without them.
+
+At this value a setting does not count for the digest, so that it continues the ledgers from
+before it. If its default ever changes, the value here stays.
+"""
+
 
 def nest(values: Iterable[tuple[str, object]]) -> dict[str, object]:
     """Turn dotted paths into nested mappings: ``("a.b", 1)`` becomes ``{"a": {"b": 1}}``."""
@@ -32,6 +44,15 @@ def flatten(tree: Mapping[str, object], prefix: str = "") -> dict[str, object]:
         else:
             leaves[prefix + name] = value
     return leaves
+
+
+def drop_unsaid(settings: Mapping[str, object]) -> dict[str, object]:
+    """Return settings by dotted path without those of :data:`MEANT_BEFORE` at the value there."""
+    return {
+        path: value
+        for path, value in settings.items()
+        if path not in MEANT_BEFORE or value != MEANT_BEFORE[path]
+    }
 
 
 def describe_axis(axis: Axis) -> object:

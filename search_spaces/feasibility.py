@@ -10,10 +10,10 @@ import torch
 
 from trainer.data.images import ImageFacts, know_images
 from trainer.errors import DataError, ModelSettingsError, TrainerError
-from trainer.models.sizes import check_model
+from trainer.models.sizes import check_model, has_batch_norm
 from trainer.objective import ObjectiveContext, build_objective
 from trainer.objective_settings import ObjectiveSettings
-from trainer.settings import AugmentSettings, DataSettings, ModelSettings, TrialSettings
+from trainer.settings import AugmentSettings, DataSettings, TrialSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +41,17 @@ def find_obstacle(trial: TrialSettings) -> Obstacle | None:
     except ModelSettingsError as error:
         return Obstacle(f"model.{error.field}", error.reason)
     micro = trial.train.micro_batch_size
-    if micro is not None and micro < trial.train.batch_size and _has_batch_norm(trial.model):
+    if micro is not None and micro < trial.train.batch_size and has_batch_norm(trial.model):
         return Obstacle(
             "train.micro_batch_size",
-            "cannot be smaller than train.batch_size with batch norm (model.norm: batch, or a "
-            "resnet that trains), whose statistics are those of the whole batch; choose another "
-            "norm or encoder, or leave it out",
+            "cannot be smaller than train.batch_size with batch norm (model.norm, which is batch "
+            "for resnets by default, head_norm or head_out_norm), whose statistics are those of "
+            "the whole batch; choose another norm, or leave it out",
         )
     reason = _why_objective_fails(
         trial.objective, trial.train.batch_size, trial.model.embed_dim, facts.class_count
     )
     return None if reason is None else Obstacle("objective.kind", reason)
-
-
-def _has_batch_norm(model: ModelSettings) -> bool:
-    return model.norm == "batch" or (model.encoder == "resnet" and not model.frozen)
 
 
 def know_source(data: DataSettings) -> ImageFacts:

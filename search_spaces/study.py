@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from search_spaces.axis import Axis, RangeAxis
-from search_spaces.canonical import describe_axis, digest_of, flatten, nest
+from search_spaces.canonical import describe_axis, digest_of, drop_unsaid, flatten, nest
 from search_spaces.errors import PointError
 from search_spaces.point import Point, Value
 from search_spaces.prior_boundary import PriorBoundary
@@ -143,7 +143,9 @@ class Study:
         """What identifies the study: 12 hexadecimal characters.
 
         Covers every setting that shapes a trial, defaults included, so that a changed default
-        never continues an old ledger. Leaves out the budget: raising it continues the study.
+        never continues an old ledger; a setting that is new, at the value that was meant before
+        there was one, does (:data:`~search_spaces.canonical.MEANT_BEFORE`). Leaves out the
+        budget: raising it continues the study.
         Of the prior, only its name counts: what that study had found is written down once.
         """
         prior = {} if self.prior is None else {"prior": self.prior}
@@ -246,7 +248,8 @@ class Study:
         corner = self.corner(kind)
         settings = self.settings_at(corner).model_dump(mode="json", by_alias=True)
         on_axes = dict(corner.coordinates)
-        return {path: v for path, v in flatten(settings).items() if path not in on_axes}
+        said = drop_unsaid(flatten(settings))
+        return {path: v for path, v in said.items() if path not in on_axes}
 
 
 def _applies(path: str, kind: str) -> bool:

@@ -17,9 +17,7 @@ Momentum = Annotated[float, Field(ge=0.0, lt=1.0)]
 WeightDecay = Annotated[float, Field(ge=0.0)]
 WarmupSteps = Annotated[int, Field(ge=0)]
 Schedule = Literal["constant", "cosine"]
-Norm = Literal["batch", "layer", "none"]
-SourceName = Literal["digits", "glyphs", "fashion_mnist", "cifar10", "cifar100", "image_folder"]
-AugmentPolicy = Literal["simple", "simclr", "autoaugment", "randaugment"]
+Norm = Literal["batch", "group", "layer", "none"]
 
 
 class Frozen(BaseModel):
@@ -31,70 +29,40 @@ class Frozen(BaseModel):
 
 
 class AugmentSettings(Frozen):
-    """Random view of an image, by one of four policies; each reads the settings named with it.
+    """Random view of an image: shift, scale, intensity, noise. Zero switches a part off.
 
-    - ``simple``: shift, scale, intensity, noise of standardised images. Zero switches a part off.
-    - ``simclr``: random crop (``crop_low``), ``flip``, ``jitter``, ``drop_colour``, ``blur``. The
-      defaults are those for CIFAR-10 (arXiv:2002.05709, appendix B.9); for ImageNet it is
-      ``jitter: 1`` and ``blur: 0.5``. Small grey images want less: on digits and glyphs, whose
-      classes a mirror changes, ``flip: 0`` and ``crop_low: 0.5``.
-    - ``autoaugment``: crop and flip, then the policy learned for ``learned_on``
-      (arXiv:1805.09501).
-    - ``randaugment``: crop and flip, then ``operations`` random ones, each of ``magnitude``
-      thirtieths of its range (arXiv:1909.13719).
-
-    Attributes:
-        crop_low: Smallest share of the image's area that a crop keeps; 1 keeps all of it.
-        flip: Probability of a mirror image.
-        jitter: Strength s of a change of brightness, contrast and saturation by up to 0.8 s and
-            of the hue by up to 0.2 s, which 80 % of the views get. Grey images have no saturation
-            and no hue.
-        drop_colour: Probability that a view loses its colours; nothing for grey images.
-        blur: Probability of a Gaussian blur over a tenth of the image, of 0.1 to 2 pixels.
-        views: How many views of each image a frozen encoder encodes, once for all steps; every
-            step draws two of them. Encoders that are trained see fresh views in every step.
+    ``views``: how many views of each image a frozen encoder encodes, once for all steps; every
+    step draws two of them. Encoders that are trained see fresh views in every step.
     """
 
-    policy: AugmentPolicy = "simple"
     shift_pixels: Annotated[float, Field(ge=0.0, le=8.0)] = 1.0
     scale: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.15
     intensity: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.25
     noise_std: Annotated[float, Field(ge=0.0, le=1.0)] = 0.1
-    crop_low: Annotated[float, Field(gt=0.0, le=1.0)] = 0.08
-    flip: Fraction = 0.5
-    jitter: Annotated[float, Field(ge=0.0, le=1.25)] = 0.5
-    drop_colour: Fraction = 0.2
-    blur: Fraction = 0.0
-    learned_on: Literal["cifar10", "svhn", "imagenet"] = "cifar10"
-    operations: Annotated[int, Field(ge=1, le=15)] = 2
-    magnitude: Annotated[float, Field(gt=0.0, lt=30.0)] = 9.0
     views: Annotated[int, Field(ge=2, le=1000)] = 8
 
 
 def _default_test_fraction(given: dict[str, Any]) -> float | None:
-    return 0.3 if given["source"] in ("digits", "glyphs") else None
+    return 0.3 if given["source"] == "digits" else None
 
 
 class DataSettings(Frozen):
     """Which images, how they are split (fixed by ``split_seed``, shared by all replicates).
 
     ``folder`` is where a source lies on every node, as an absolute path: needed for cifar10,
-    cifar100 and image_folder, in the place of Debian's package for fashion_mnist and glyphs.
-    Nothing is downloaded. ``image_size`` (pixels to a side) is for glyphs and image_folder,
-    ``colour`` for image_folder: without it all images must be of one kind, with it all are
-    converted.
+    cifar100 and image_folder, in the place of Debian's package for fashion_mnist. Nothing is
+    downloaded. ``image_size`` (pixels to a side) and ``colour`` are for image_folder: without
+    ``colour`` all its images must be of one kind, with it all are converted.
 
-    ``test_fraction`` applies to the digits, to an image_folder without a test split, and to the
-    fonts of the glyphs. Sources that have a test split keep it, and refuse a fraction.
+    ``test_fraction`` applies to the digits and to an image_folder without a test split. Sources
+    that have a test split keep it, and refuse a fraction.
 
-    ``classes`` keeps the images of the first so many classes, in the source's order (glyphs: A to
-    Z, 0 to 9; image_folder: by name); without it, of all. ``limit`` then keeps at most so many
-    images of each split, with equal class shares. ``imbalance`` then thins out the train split's
-    classes, each by the same factor more than the one before, until the last has 1 /
-    ``imbalance`` of its images. Both are drawn once, by ``split_seed``.
+    ``limit`` keeps at most so many images of each split, with equal class shares. ``imbalance``
+    then thins out the train split's classes, each by the same factor more than the one before,
+    until the last has 1 / ``imbalance`` of its images. Both are drawn once, by ``split_seed``.
     """
 
-    source: SourceName
+    source: Literal["digits", "fashion_mnist", "cifar10", "cifar100", "image_folder"]
     test_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
         default_factory=_default_test_fraction
     )
@@ -102,7 +70,6 @@ class DataSettings(Frozen):
     folder: str | None = None
     image_size: Annotated[int, Field(ge=4, le=512)] | None = None
     colour: Literal["rgb", "grey"] | None = None
-    classes: Annotated[int, Field(ge=2)] | None = None
     limit: PositiveInt | None = None
     imbalance: Annotated[float, Field(ge=1.0, le=100.0)] = 1.0
     augment: AugmentSettings = AugmentSettings()
@@ -111,28 +78,55 @@ class DataSettings(Frozen):
 def _default_hidden(given: dict[str, Any]) -> tuple[int, ...]:
     if given["weights"] is not None:
         return ()
-    return {"mlp": (128, 128), "resnet": (16, 32, 64), "vit": (64, 64)}[given["encoder"]]
+    return _DEFAULT_HIDDEN[given["encoder"]]
+
+
+_DEFAULT_HIDDEN: dict[str, tuple[int, ...]] = {
+    "mlp": (128, 128),
+    "conv": (32, 64, 128),
+    "resnet": (16, 32, 64),
+    "resnet18": (),
+    "resnet50": (),
+    "vit": (64, 64),
+}
+
+
+def _default_norm(given: dict[str, Any]) -> Norm:
+    return "batch" if given["encoder"].startswith("resnet") else "none"
 
 
 class ModelSettings(Frozen):
-    """An encoder of images and a projection head (linear, ReLU) to ``embed_dim``.
+    """An encoder of images and a projection head (linear, norm, ReLU) to ``embed_dim``.
 
-    ``hidden``: for mlp the widths of its layers (each with ``norm`` and ReLU), for resnet those
-    of its stages (two basic blocks each), for vit one width per layer, all equal. ``weights``
-    names a local folder in Hugging Face's format instead, whose ``config.json`` says the sizes
-    and whose ``model.safetensors`` the initial weights of every replicate; the head's are drawn
-    by seed all the same. ``frozen`` trains the head alone, on features that are computed once; an
-    encoder without ``weights`` is then drawn by the data's split seed, the same for all
-    replicates.
+    ``hidden``: for mlp the widths of its layers (each with ``norm`` and ReLU), for conv those of
+    its 3 x 3 convolutions (likewise), for resnet those of its stages (two basic blocks each), for
+    vit one width per layer, all equal. resnet18 and resnet50 are the published ones, all widths
+    multiplied by ``width``. ``stem`` is the first convolution of a resnet: 3x3 keeps all pixels,
+    7x7 and a pooling keep one of 16; by default 3x3 for images up to 64 pixels a side.
+
+    ``norm`` is one of batch, group, layer (over all features, or channels and pixels, of an
+    image) and none; resnets have batch, which is their default, or group; vit has its own.
+    ``head_norm`` is that of the head's hidden layers, ``norm`` if it is not given. With
+    ``head_out_norm: batch`` the head ends in a batch norm, which re-centres every batch.
+
+    ``weights`` names a local folder in Hugging Face's format instead, whose ``config.json`` says
+    the sizes and whose ``model.safetensors`` the initial weights of every replicate; the head's
+    are drawn by seed all the same. ``frozen`` trains the head alone, on features that are
+    computed once; an encoder without ``weights`` is then drawn by the data's split seed, the same
+    for all replicates.
     """
 
-    encoder: Literal["mlp", "resnet", "vit"]
+    encoder: Literal["mlp", "conv", "resnet", "resnet18", "resnet50", "vit"]
     weights: str | None = None
     frozen: bool = False
+    width: Annotated[float, Field(gt=0.0, le=4.0)] | None = None
+    stem: Literal["3x3", "7x7"] | None = None
     hidden: Annotated[tuple[PositiveInt, ...], Field(default_factory=_default_hidden)]
     head_hidden: tuple[PositiveInt, ...] = ()
+    head_norm: Norm | None = None
+    head_out_norm: Literal["none", "batch"] = "none"
     embed_dim: Annotated[int, Field(ge=2)] = 32
-    norm: Norm = "none"
+    norm: Annotated[Norm, Field(default_factory=_default_norm)]
 
 
 class SharedTrainSettings(Frozen):

@@ -12,8 +12,8 @@ MODEL = "{encoder: mlp, hidden: [16], embed_dim: 16}"
     [
         (
             "{encoder: resnet, norm: layer}",
-            "model.norm: expected none with encoder: resnet, which has normalisation of its own, "
-            "got layer; leave it out, or choose encoder: mlp",
+            "model.norm: expected batch or group with encoder: resnet, got layer; leave it out, or "
+            "choose encoder: conv or mlp",
         ),
         (
             "{encoder: [mlp, vit], norm: [none, batch]}",
@@ -36,7 +36,8 @@ MODEL = "{encoder: mlp, hidden: [16], embed_dim: 16}"
         ),
         (
             "{encoder: resnt}",
-            "model.encoder: expected one of mlp, resnet, vit; got 'resnt'; did you mean resnet?",
+            "model.encoder: expected one of mlp, conv, resnet, resnet18, resnet50, vit; got "
+            "'resnt'; did you mean resnet?",
         ),
     ],
 )

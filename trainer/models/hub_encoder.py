@@ -16,16 +16,15 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from trainer.errors import ModelSettingsError
+from trainer.models.channel_norm import drop_counter, replace_batch_norms
 from trainer.models.mlp import lay_out_head
 from trainer.models.module_model import ModuleModel
-from trainer.models.sizes import SMALL_IMAGE, ViTSizes
-from trainer.settings import ModelSettings
+from trainer.models.sizes import ResNetSizes, ViTSizes
+from trainer.settings import ModelSettings, Norm
 
 ImageShape = tuple[int, int, int]
 Network = Any
 """A transformers.PreTrainedModel; transformers' own annotations do not hold under mypy strict."""
-
-_BLOCKS_PER_STAGE = 2
 
 
 class PooledResNet(nn.Module):
@@ -82,14 +81,14 @@ def build_hub_model(settings: ModelSettings, image_shape: ImageShape) -> ModuleM
 
 def _build_encoder(settings: ModelSettings, image_shape: ImageShape) -> PooledResNet | PooledViT:
     match settings.encoder:
-        case "resnet":
+        case "resnet" | "resnet18" | "resnet50":
             encoder = PooledResNet(_build_resnet(settings, image_shape))
-            _drop_counters(encoder)
+            _adjust_norms(encoder, settings.norm)
             return encoder
         case "vit":
             return PooledViT(_build_vit(settings, image_shape))
-        case "mlp":
-            raise AssertionError("an MLP is stacked, not a module")
+        case "mlp" | "conv":
+            raise AssertionError(f"{settings.encoder} is none of transformers")
         case unreachable:
             assert_never(unreachable)
 
@@ -98,16 +97,17 @@ def _build_resnet(settings: ModelSettings, image_shape: ImageShape) -> Network:
     library = _transformers()
     if settings.weights is not None:
         return _load(library.ResNetModel, library.ResNetConfig, settings.weights)
+    sizes = ResNetSizes.of(settings, image_shape)
     config = library.ResNetConfig(
         num_channels=image_shape[0],
-        embedding_size=settings.hidden[0],
-        hidden_sizes=list(settings.hidden),
-        depths=[_BLOCKS_PER_STAGE] * len(settings.hidden),
-        layer_type="basic",
+        embedding_size=sizes.stem_width,
+        hidden_sizes=list(sizes.widths),
+        depths=list(sizes.blocks),
+        layer_type=sizes.block,
     )
     network = library.ResNetModel._from_config(config, dtype=torch.float64)
-    if max(image_shape[1:]) <= SMALL_IMAGE:
-        _use_small_stem(network, image_shape[0], settings.hidden[0])
+    if sizes.stem == "3x3":
+        _use_small_stem(network, image_shape[0], sizes.stem_width)
     return network
 
 
@@ -204,8 +204,10 @@ def _with_channels(images_NCHW: Tensor, channels: int) -> Tensor:
     return images_NCHW.expand(-1, channels, -1, -1)
 
 
-def _drop_counters(module: nn.Module) -> None:
-    """Drop batch norm's batch counters, integers that only a momentum of None would read."""
+def _adjust_norms(module: nn.Module, norm: Norm) -> None:
+    """Let the batch norms of a ResNet be of ``norm``, and count no batches."""
+    if norm != "batch":
+        replace_batch_norms(module, norm)
     for part in module.modules():
         if isinstance(part, nn.BatchNorm2d):
-            part.num_batches_tracked = None
+            drop_counter(part)

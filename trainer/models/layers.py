@@ -2,8 +2,8 @@
 
 Each member's numbers are bit-identical to those it would have alone: nothing crosses the
 member dimension, and the matrix products get operands whose alignment is the same for every
-member (see :mod:`trainer.models.stacked_linear`). Members may differ in normalisation: the product serves all of
-them, neighbours with one norm are normalised together.
+member (see :func:`linear`). Members may differ in the norm of hidden layers: the product serves
+all of them, neighbours with one norm are normalised together.
 
 Shape legend: M = members, N = samples (both views stacked), F, G = features.
 """
@@ -13,31 +13,39 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby, pairwise
-from typing import assert_never
+from typing import Literal, assert_never
 
 import torch
 from torch import Tensor
-from torch.nn.functional import layer_norm
+from torch.nn.functional import layer_norm, pad
 
 from trainer.losses.pairs import promote_half
+from trainer.losses.rows import COLUMN_MULTIPLE, pad_columns
 from trainer.models.batch_norm import NORM_EPS, normalise_batch, normalise_by
 from trainer.models.blocks import run_block
+from trainer.models.channel_norm import count_groups
 from trainer.models.large_linear import large_linear, suits_one_by_one
 from trainer.models.protocol import Tensors
-from trainer.models.stacked_linear import stacked_linear, stacked_linear_plain
 from trainer.settings import Norm
 
-_BY_WIDTH: tuple[Norm, ...] = ("none", "layer", "batch")
+_BY_WIDTH: tuple[Norm, ...] = ("none", "layer", "group", "batch")
+
+
+OutNorm = Literal["none", "batch"]
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One linear layer; ``is_hidden`` ones are followed by the norm and a ReLU."""
+    """One linear layer; ``is_hidden`` ones are followed by the norm and a ReLU.
+
+    ``out_norm`` follows the others, the same for all members.
+    """
 
     name: str
     fan_in: int
     fan_out: int
     is_hidden: bool
+    out_norm: OutNorm = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +54,9 @@ class StackedLayers:
 
     Attributes:
         norms: One norm per member, or one for all of them.
-        widest: The norm whose tensors every member holds (none < layer < batch), at least the
-            widest of ``norms``. Tensors that a member's own norm has no use for change nothing.
+        widest: The norm whose tensors every member holds (none < layer, group < batch), at least
+            the widest of ``norms``. Tensors that a member's own norm has no use for change
+            nothing.
     """
 
     layers: tuple[Layer, ...]
@@ -63,13 +72,12 @@ class StackedLayers:
         *,
         widest: Norm = "none",
         last_is_hidden: bool = False,
+        out_norm: OutNorm = "none",
     ) -> "StackedLayers":
         """Lay out layers named ``prefix.0``, ``prefix.1``, ... between neighbouring widths."""
-        pairs = list(pairwise(widths))
-        layers = (
-            Layer(f"{prefix}.{i}", fan_in, fan_out, last_is_hidden or i < len(pairs) - 1)
-            for i, (fan_in, fan_out) in enumerate(pairs)
-        )
+        *pairs, (last_in, last_out) = pairwise(widths)
+        layers = [Layer(f"{prefix}.{i}", *pair, is_hidden=True) for i, pair in enumerate(pairs)]
+        layers.append(Layer(f"{prefix}.{len(pairs)}", last_in, last_out, last_is_hidden, out_norm))
         return cls(tuple(layers), tuple(norms), widest_norm((widest, *norms)))
 
     def select(self, keep: Sequence[int]) -> "StackedLayers":
@@ -89,17 +97,15 @@ class StackedLayers:
             ):
                 uniform = torch.rand(shape, generator=generator, dtype=torch.float64)
                 parameters[f"{layer.name}.{part}"] = (2 * uniform - 1) * bound
-            if layer.is_hidden and self.widest != "none":
+            if self._widest_after(layer) != "none":
                 ones = torch.ones(1, layer.fan_out, dtype=torch.float64)
                 parameters |= {f"{layer.name}.gain": ones, f"{layer.name}.shift": ones - 1}
         return parameters
 
     def init_running(self, members: int) -> Tensors:
         """Return batch norm's running statistics at their start; empty without batch norm."""
-        if self.widest != "batch":
-            return {}
-        hidden = [layer for layer in self.layers if layer.is_hidden]
-        shapes = {layer.name: (members, 1, layer.fan_out) for layer in hidden}
+        normed = [layer for layer in self.layers if self._widest_after(layer) == "batch"]
+        shapes = {layer.name: (members, 1, layer.fan_out) for layer in normed}
         means = {f"{name}.mean": torch.zeros(shape) for name, shape in shapes.items()}
         return means | {f"{name}.var": torch.ones(shape) for name, shape in shapes.items()}
 
@@ -115,17 +121,21 @@ class StackedLayers:
         self, layer: Layer, parameters: Tensors, training: bool, running: Tensors, x_MNF: Tensor
     ) -> Tensor:
         name = layer.name
-        weight_MFG, bias_M1G = parameters[f"{name}.weight"], parameters[f"{name}.bias"]
-        if not layer.is_hidden or set(self.norms) == {"none"}:
-            return linear(x_MNF, weight_MFG, bias_M1G, rectify=layer.is_hidden)
-        x_MNF = linear(x_MNF, weight_MFG, bias_M1G)
-        return self._normalise(name, parameters, running, x_MNF, training).relu()
+        x_MNF = linear(x_MNF, parameters[f"{name}.weight"], parameters[f"{name}.bias"])
+        x_MNF = self._normalise(layer, parameters, running, x_MNF, training)
+        return x_MNF.relu() if layer.is_hidden else x_MNF
+
+    def _norms_after(self, layer: Layer) -> tuple[Norm, ...]:
+        return self.norms if layer.is_hidden else (layer.out_norm,)
+
+    def _widest_after(self, layer: Layer) -> Norm:
+        return self.widest if layer.is_hidden else layer.out_norm
 
     def _normalise(
-        self, name: str, parameters: Tensors, running: Tensors, x_MNF: Tensor, training: bool
+        self, layer: Layer, parameters: Tensors, running: Tensors, x_MNF: Tensor, training: bool
     ) -> Tensor:
-        parts = []
-        for norm, rows in _runs(self.norms):
+        parts, name = [], layer.name
+        for norm, rows in _runs(self._norms_after(layer)):
             if norm == "none":
                 parts.append(x_MNF[rows])
                 continue
@@ -149,6 +159,9 @@ def _scale(norm: Norm, name: str, running: Tensors, x_MNF: Tensor, training: boo
             return x_MNF
         case "layer":
             return layer_norm(x_MNF, x_MNF.shape[-1:], eps=NORM_EPS)
+        case "group":
+            groups_MNGf = x_MNF.view(*x_MNF.shape[:-1], count_groups(x_MNF.shape[-1]), -1)
+            return layer_norm(groups_MNGf, groups_MNGf.shape[-1:], eps=NORM_EPS).flatten(-2)
         case "batch" if training:
             return normalise_batch(x_MNF, running[f"{name}.mean"], running[f"{name}.var"])
         case "batch":
@@ -169,10 +182,16 @@ def _runs(norms: Sequence[Norm]) -> Iterator[tuple[Norm, slice]]:
         start = stop
 
 
-def linear(x_MNF: Tensor, weight_MFG: Tensor, bias_M1G: Tensor, *, rectify: bool = False) -> Tensor:
-    """Return x W + b, or its positive part, by the way that suits the size of one member."""
-    if torch.is_autocast_enabled(x_MNF.device.type):
-        out_MNG = stacked_linear_plain(x_MNF, weight_MFG, bias_M1G)
-        return out_MNG.relu() if rectify else out_MNG
-    suited = large_linear if suits_one_by_one(x_MNF, weight_MFG) else stacked_linear
-    return suited(x_MNF, weight_MFG, bias_M1G, rectify=rectify)
+def linear(x_MNF: Tensor, weight_MFG: Tensor, bias_M1G: Tensor) -> Tensor:
+    """Return x W + b, through widths filled up with zeros to a multiple of 16.
+
+    At other widths MKL picks its code by the address at which a member's slice starts, so the
+    last bit would depend on the member's place in the stack (measured, see ``pad_columns``).
+    """
+    if suits_one_by_one(x_MNF, weight_MFG):
+        return large_linear(x_MNF, weight_MFG, bias_M1G)
+    fan_in, fan_out = weight_MFG.shape[-2:]
+    missing_in, missing_out = -fan_in % COLUMN_MULTIPLE, -fan_out % COLUMN_MULTIPLE
+    if missing_in or missing_out:
+        weight_MFG = pad(weight_MFG, (0, missing_out, 0, missing_in))
+    return torch.baddbmm(pad_columns(bias_M1G), pad_columns(x_MNF), weight_MFG)[..., :fan_out]

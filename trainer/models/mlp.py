@@ -19,8 +19,8 @@ from trainer.settings import ModelSettings, Norm
 class StackedMlp:
     """The architecture; parameters and running statistics are held by the caller.
 
-    The head's last linear layer has no norm after it: a batch norm there re-centres each batch
-    and hides collapse.
+    The head's last linear layer has no norm after it unless ``head_out_norm`` says so: a batch
+    norm there re-centres each batch and hides collapse.
     """
 
     encoder: StackedLayers
@@ -55,7 +55,7 @@ class StackedMlp:
     ) -> "StackedMlp":
         """Lay out the head alone, on features of an encoder that is frozen."""
         head = lay_out_head(settings, feature_width, norms)
-        return cls(StackedLayers((), head.norms, head.widest), head)
+        return cls(StackedLayers((), head.norms, "none"), head)
 
     def select(self, keep: Sequence[int]) -> "StackedMlp":
         """Return the model of the members at these positions."""
@@ -69,7 +69,7 @@ class StackedMlp:
         return stack_draws(seeds, self._draw)
 
     def init_running(self, members: int) -> Tensors:
-        """Return batch norm's running statistics at their start; empty without batch norm."""
+        """Return batch norms' running statistics at their start; empty without batch norm."""
         return self.encoder.init_running(members) | self.head.init_running(members)
 
     def encode(
@@ -92,9 +92,15 @@ class StackedMlp:
 def lay_out_head(
     settings: ModelSettings, input_width: int, norms: Sequence[Norm] = ()
 ) -> StackedLayers:
-    """Return the projection head on features of ``input_width``."""
+    """Return the projection head on features of ``input_width``.
+
+    Args:
+        norms: Of each member, where ``settings.head_norm`` leaves it to ``norm``.
+    """
     widths = (input_width, *settings.head_hidden, settings.embed_dim)
-    return StackedLayers.chain("head", widths, norms or (settings.norm,), widest=settings.norm)
+    norm = settings.head_norm or settings.norm
+    own = norms if norms and settings.head_norm is None else (norm,)
+    return StackedLayers.chain("head", widths, own, widest=norm, out_norm=settings.head_out_norm)
 
 
 def stack_draws(seeds: Sequence[int], draw: Callable[[int], Tensors]) -> Tensors:

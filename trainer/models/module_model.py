@@ -34,7 +34,7 @@ class ModuleModel:
     Attributes:
         draw_encoder: Returns a new float64 module, images [N, C, H, W] to features [N, F]; any
             randomness is drawn from torch's global CPU generator. All its buffers are running
-            statistics, rows of ``running`` here.
+            statistics, rows of ``running`` here, before those of the head.
         template: One such module: its layout and initial statistics count, not its weights.
         image_shape: Channels, height, width.
     """
@@ -58,11 +58,12 @@ class ModuleModel:
         return stack_draws(seeds, self._draw)
 
     def init_running(self, members: int) -> Tensors:
-        """Return the module's running statistics, one row per member; {} if it has none."""
-        return {
+        """Return all running statistics, one row per member; {} if there are none."""
+        own = {
             _PREFIX + name: buffer.detach().expand(members, *buffer.shape).clone()
             for name, buffer in self.template.named_buffers()
         }
+        return own | self.head.init_running(members)
 
     def encode(
         self, parameters: Tensors, running: Tensors, inputs_MNF: Tensor, *, training: bool

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never
 
 from trainer.errors import ModelSettingsError
 from trainer.settings import ModelSettings
@@ -14,6 +14,41 @@ SMALL_IMAGE = 64
 _TINY_IMAGE = 16
 _HEAD_WIDTH = 16
 _WIDE_HEAD_WIDTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ResNetSizes:
+    """Sizes of a ResNet: of stem and stages in channels, stages in blocks.
+
+    References:
+        He et al. 2016, arXiv:1512.03385, table 1; section 4.2 for the stem of small images.
+    """
+
+    stem: Literal["3x3", "7x7"]
+    stem_width: int
+    widths: tuple[int, ...]
+    blocks: tuple[int, ...]
+    block: Literal["basic", "bottleneck"]
+
+    @classmethod
+    def of(cls, settings: ModelSettings, image_shape: tuple[int, int, int]) -> "ResNetSizes":
+        """Return the sizes of an encoder without ``weights``."""
+        stem = settings.stem or ("3x3" if max(image_shape[1:]) <= SMALL_IMAGE else "7x7")
+        base = max(1, round(64 * (settings.width or 1.0)))
+        match settings.encoder:
+            case "resnet":
+                widths = settings.hidden
+                return cls(stem, widths[0], widths, (2,) * len(widths), "basic")
+            case "resnet18":
+                widths = tuple(base * factor for factor in (1, 2, 4, 8))
+                return cls(stem, base, widths, (2, 2, 2, 2), "basic")
+            case "resnet50":
+                widths = tuple(4 * base * factor for factor in (1, 2, 4, 8))
+                return cls(stem, base, widths, (3, 4, 6, 3), "bottleneck")
+            case "mlp" | "conv" | "vit":
+                raise AssertionError(f"{settings.encoder} is no ResNet")
+            case unreachable:
+                assert_never(unreachable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,32 +96,69 @@ def check_model(settings: ModelSettings, image_shape: tuple[int, int, int]) -> N
     Raises:
         ModelSettingsError: With the field, what was expected and got, and what to do next.
     """
-    if settings.weights is None and not settings.hidden:
-        raise ModelSettingsError("hidden", "expected a list of at least 1, got an empty list")
+    _check_fields(settings)
     match settings.encoder:
-        case "mlp":
-            if settings.weights is not None:
-                raise ModelSettingsError(
-                    "weights", "only resnet and vit are loaded from a folder; leave it out for mlp"
-                )
-        case "resnet" | "vit":
-            _check_hub_model(settings, image_shape)
+        case "mlp" | "conv" | "resnet18" | "resnet50":
+            pass
+        case "resnet" | "vit" if settings.weights is not None:
+            _check_folder(settings, settings.weights, image_shape)
+        case "resnet":
+            pass
+        case "vit":
+            ViTSizes.of(settings.hidden, image_shape)
         case unreachable:
             assert_never(unreachable)
 
 
-def _check_hub_model(settings: ModelSettings, image_shape: tuple[int, int, int]) -> None:
-    encoder = settings.encoder
-    if settings.norm != "none":
+def has_batch_norm(settings: ModelSettings) -> bool:
+    """Whether anything that is trained has a batch norm, whose statistics are those of a batch."""
+    encoder = settings.norm == "batch" and not settings.frozen
+    head = bool(settings.head_hidden) and (settings.head_norm or settings.norm) == "batch"
+    return encoder or head or settings.head_out_norm == "batch"
+
+
+def _check_fields(settings: ModelSettings) -> None:
+    """Refuse settings that the encoder does not take."""
+    encoder, is_preset = settings.encoder, settings.encoder in ("resnet18", "resnet50")
+    if settings.weights is not None and encoder not in ("resnet", "vit"):
+        raise ModelSettingsError(
+            "weights", f"only resnet and vit are loaded from a folder; leave it out for {encoder}"
+        )
+    if settings.width is not None and not is_preset:
+        raise ModelSettingsError(
+            "width", f"only resnet18 and resnet50 are scaled; for {encoder} give hidden"
+        )
+    if settings.stem is not None and (not encoder.startswith("resnet") or settings.weights):
+        given = "weights" if settings.weights else encoder
+        raise ModelSettingsError("stem", f"only a resnet drawn here has it; leave it out ({given})")
+    if is_preset and settings.hidden:
+        raise ModelSettingsError(
+            "hidden",
+            f"{encoder} has the published stages; scale them with width, or choose encoder: resnet",
+        )
+    if settings.weights is None and not is_preset and not settings.hidden:
+        raise ModelSettingsError("hidden", "expected a list of at least 1, got an empty list")
+    _check_norm(settings)
+
+
+def _check_norm(settings: ModelSettings) -> None:
+    encoder, norm = settings.encoder, settings.norm
+    if encoder == "vit" and norm != "none":
         raise ModelSettingsError(
             "norm",
             f"expected none with encoder: {encoder}, which has normalisation of its own, got "
-            f"{settings.norm}; leave it out, or choose encoder: mlp",
+            f"{norm}; leave it out, or choose encoder: mlp",
         )
-    if settings.weights is not None:
-        _check_folder(settings, settings.weights, image_shape)
-    elif encoder == "vit":
-        ViTSizes.of(settings.hidden, image_shape)
+    if encoder.startswith("resnet") and norm not in ("batch", "group"):
+        raise ModelSettingsError(
+            "norm",
+            f"expected batch or group with encoder: {encoder}, got {norm}; leave it out, or choose "
+            "encoder: conv or mlp",
+        )
+    if settings.weights is not None and norm == "group":
+        raise ModelSettingsError(
+            "norm", "expected batch, which the weights were trained with, got group; leave it out"
+        )
 
 
 def _check_folder(settings: ModelSettings, weights: str, image_shape: tuple[int, int, int]) -> None:

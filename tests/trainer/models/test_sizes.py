@@ -25,7 +25,14 @@ def fake_folder(folder: Path, **config: object) -> str:
 
 @pytest.mark.parametrize(
     ("encoder", "hidden"),
-    [("mlp", (128, 128)), ("resnet", (16, 32, 64)), ("vit", (64, 64))],
+    [
+        ("mlp", (128, 128)),
+        ("conv", (32, 64, 128)),
+        ("resnet", (16, 32, 64)),
+        ("resnet18", ()),
+        ("resnet50", ()),
+        ("vit", (64, 64)),
+    ],
 )
 def test_every_encoder_has_sizes_of_its_own_by_default(
     encoder: str, hidden: tuple[int, ...]
@@ -51,7 +58,15 @@ def test_heads_share_the_width(width: int, heads: int) -> None:
     [
         ({"hidden": []}, "hidden", "at least 1, got an empty list"),
         ({"weights": "/x"}, "weights", "only resnet and vit"),
-        ({"encoder": "resnet", "norm": "layer"}, "norm", "expected none with encoder: resnet"),
+        ({"encoder": "resnet", "norm": "none"}, "norm", "expected batch or group with encoder: re"),
+        ({"encoder": "resnet50", "norm": "layer"}, "norm", "got layer; leave it out"),
+        ({"encoder": "vit", "norm": "group"}, "norm", "expected none with encoder: vit"),
+        ({"encoder": "resnet50", "hidden": [8]}, "hidden", "scale them with width"),
+        ({"encoder": "resnet18", "weights": "/x"}, "weights", "only resnet and vit are loaded"),
+        ({"encoder": "conv", "width": 0.5}, "width", "for conv give hidden"),
+        ({"encoder": "conv", "stem": "3x3"}, "stem", "only a resnet drawn here"),
+        ({"encoder": "resnet", "weights": "/", "stem": "3x3"}, "stem", "leave it out"),
+        ({"encoder": "resnet", "weights": "/", "norm": "group"}, "norm", "weights were trained"),
         ({"encoder": "vit", "hidden": [16, 32]}, "hidden", r"one width.*got \[16, 32\]"),
         ({"encoder": "vit", "hidden": [10]}, "hidden", "a multiple of 16"),
         ({"encoder": "vit", "weights": "google/vit-base"}, "weights", "'google/vit-base'; nothing"),
