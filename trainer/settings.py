@@ -18,6 +18,8 @@ WeightDecay = Annotated[float, Field(ge=0.0)]
 WarmupSteps = Annotated[int, Field(ge=0)]
 Schedule = Literal["constant", "cosine"]
 Norm = Literal["batch", "group", "layer", "none"]
+SourceName = Literal["digits", "glyphs", "fashion_mnist", "cifar10", "cifar100", "image_folder"]
+AugmentPolicy = Literal["simple", "simclr", "autoaugment", "randaugment"]
 
 
 class Frozen(BaseModel):
@@ -29,40 +31,70 @@ class Frozen(BaseModel):
 
 
 class AugmentSettings(Frozen):
-    """Random view of an image: shift, scale, intensity, noise. Zero switches a part off.
+    """Random view of an image, by one of four policies; each reads the settings named with it.
 
-    ``views``: how many views of each image a frozen encoder encodes, once for all steps; every
-    step draws two of them. Encoders that are trained see fresh views in every step.
+    - ``simple``: shift, scale, intensity, noise of standardised images. Zero switches a part off.
+    - ``simclr``: random crop (``crop_low``), ``flip``, ``jitter``, ``drop_colour``, ``blur``. The
+      defaults are those for CIFAR-10 (arXiv:2002.05709, appendix B.9); for ImageNet it is
+      ``jitter: 1`` and ``blur: 0.5``. Small grey images want less: on digits and glyphs, whose
+      classes a mirror changes, ``flip: 0`` and ``crop_low: 0.5``.
+    - ``autoaugment``: crop and flip, then the policy learned for ``learned_on``
+      (arXiv:1805.09501).
+    - ``randaugment``: crop and flip, then ``operations`` random ones, each of ``magnitude``
+      thirtieths of its range (arXiv:1909.13719).
+
+    Attributes:
+        crop_low: Smallest share of the image's area that a crop keeps; 1 keeps all of it.
+        flip: Probability of a mirror image.
+        jitter: Strength s of a change of brightness, contrast and saturation by up to 0.8 s and
+            of the hue by up to 0.2 s, which 80 % of the views get. Grey images have no saturation
+            and no hue.
+        drop_colour: Probability that a view loses its colours; nothing for grey images.
+        blur: Probability of a Gaussian blur over a tenth of the image, of 0.1 to 2 pixels.
+        views: How many views of each image a frozen encoder encodes, once for all steps; every
+            step draws two of them. Encoders that are trained see fresh views in every step.
     """
 
+    policy: AugmentPolicy = "simple"
     shift_pixels: Annotated[float, Field(ge=0.0, le=8.0)] = 1.0
     scale: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.15
     intensity: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.25
     noise_std: Annotated[float, Field(ge=0.0, le=1.0)] = 0.1
+    crop_low: Annotated[float, Field(gt=0.0, le=1.0)] = 0.08
+    flip: Fraction = 0.5
+    jitter: Annotated[float, Field(ge=0.0, le=1.25)] = 0.5
+    drop_colour: Fraction = 0.2
+    blur: Fraction = 0.0
+    learned_on: Literal["cifar10", "svhn", "imagenet"] = "cifar10"
+    operations: Annotated[int, Field(ge=1, le=15)] = 2
+    magnitude: Annotated[float, Field(gt=0.0, lt=30.0)] = 9.0
     views: Annotated[int, Field(ge=2, le=1000)] = 8
 
 
 def _default_test_fraction(given: dict[str, Any]) -> float | None:
-    return 0.3 if given["source"] == "digits" else None
+    return 0.3 if given["source"] in ("digits", "glyphs") else None
 
 
 class DataSettings(Frozen):
     """Which images, how they are split (fixed by ``split_seed``, shared by all replicates).
 
     ``folder`` is where a source lies on every node, as an absolute path: needed for cifar10,
-    cifar100 and image_folder, in the place of Debian's package for fashion_mnist. Nothing is
-    downloaded. ``image_size`` (pixels to a side) and ``colour`` are for image_folder: without
-    ``colour`` all its images must be of one kind, with it all are converted.
+    cifar100 and image_folder, in the place of Debian's package for fashion_mnist and glyphs.
+    Nothing is downloaded. ``image_size`` (pixels to a side) is for glyphs and image_folder,
+    ``colour`` for image_folder: without it all images must be of one kind, with it all are
+    converted.
 
-    ``test_fraction`` applies to the digits and to an image_folder without a test split. Sources
-    that have a test split keep it, and refuse a fraction.
+    ``test_fraction`` applies to the digits, to an image_folder without a test split, and to the
+    fonts of the glyphs. Sources that have a test split keep it, and refuse a fraction.
 
-    ``limit`` keeps at most so many images of each split, with equal class shares. ``imbalance``
-    then thins out the train split's classes, each by the same factor more than the one before,
-    until the last has 1 / ``imbalance`` of its images. Both are drawn once, by ``split_seed``.
+    ``classes`` keeps the images of the first so many classes, in the source's order (glyphs: A to
+    Z, 0 to 9; image_folder: by name); without it, of all. ``limit`` then keeps at most so many
+    images of each split, with equal class shares. ``imbalance`` then thins out the train split's
+    classes, each by the same factor more than the one before, until the last has 1 /
+    ``imbalance`` of its images. Both are drawn once, by ``split_seed``.
     """
 
-    source: Literal["digits", "fashion_mnist", "cifar10", "cifar100", "image_folder"]
+    source: SourceName
     test_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
         default_factory=_default_test_fraction
     )
@@ -70,6 +102,7 @@ class DataSettings(Frozen):
     folder: str | None = None
     image_size: Annotated[int, Field(ge=4, le=512)] | None = None
     colour: Literal["rgb", "grey"] | None = None
+    classes: Annotated[int, Field(ge=2)] | None = None
     limit: PositiveInt | None = None
     imbalance: Annotated[float, Field(ge=1.0, le=100.0)] = 1.0
     augment: AugmentSettings = AugmentSettings()

@@ -2,8 +2,8 @@
 
 Each member's numbers are bit-identical to those it would have alone: nothing crosses the
 member dimension, and the matrix products get operands whose alignment is the same for every
-member (see :func:`linear`). Members may differ in the norm of hidden layers: the product serves
-all of them, neighbours with one norm are normalised together.
+member (see :mod:`trainer.models.stacked_linear`). Members may differ in the norm of hidden
+layers: the product serves all of them, neighbours with one norm are normalised together.
 
 Shape legend: M = members, N = samples (both views stacked), F, G = features.
 """
@@ -17,20 +17,18 @@ from typing import Literal, assert_never
 
 import torch
 from torch import Tensor
-from torch.nn.functional import layer_norm, pad
+from torch.nn.functional import layer_norm
 
 from trainer.losses.pairs import promote_half
-from trainer.losses.rows import COLUMN_MULTIPLE, pad_columns
 from trainer.models.batch_norm import NORM_EPS, normalise_batch, normalise_by
 from trainer.models.blocks import run_block
 from trainer.models.channel_norm import count_groups
 from trainer.models.large_linear import large_linear, suits_one_by_one
 from trainer.models.protocol import Tensors
+from trainer.models.stacked_linear import stacked_linear, stacked_linear_plain
 from trainer.settings import Norm
 
 _BY_WIDTH: tuple[Norm, ...] = ("none", "layer", "group", "batch")
-
-
 OutNorm = Literal["none", "batch"]
 
 
@@ -121,7 +119,10 @@ class StackedLayers:
         self, layer: Layer, parameters: Tensors, training: bool, running: Tensors, x_MNF: Tensor
     ) -> Tensor:
         name = layer.name
-        x_MNF = linear(x_MNF, parameters[f"{name}.weight"], parameters[f"{name}.bias"])
+        weight_MFG, bias_M1G = parameters[f"{name}.weight"], parameters[f"{name}.bias"]
+        if set(self._norms_after(layer)) == {"none"}:
+            return linear(x_MNF, weight_MFG, bias_M1G, rectify=layer.is_hidden)
+        x_MNF = linear(x_MNF, weight_MFG, bias_M1G)
         x_MNF = self._normalise(layer, parameters, running, x_MNF, training)
         return x_MNF.relu() if layer.is_hidden else x_MNF
 
@@ -182,16 +183,10 @@ def _runs(norms: Sequence[Norm]) -> Iterator[tuple[Norm, slice]]:
         start = stop
 
 
-def linear(x_MNF: Tensor, weight_MFG: Tensor, bias_M1G: Tensor) -> Tensor:
-    """Return x W + b, through widths filled up with zeros to a multiple of 16.
-
-    At other widths MKL picks its code by the address at which a member's slice starts, so the
-    last bit would depend on the member's place in the stack (measured, see ``pad_columns``).
-    """
-    if suits_one_by_one(x_MNF, weight_MFG):
-        return large_linear(x_MNF, weight_MFG, bias_M1G)
-    fan_in, fan_out = weight_MFG.shape[-2:]
-    missing_in, missing_out = -fan_in % COLUMN_MULTIPLE, -fan_out % COLUMN_MULTIPLE
-    if missing_in or missing_out:
-        weight_MFG = pad(weight_MFG, (0, missing_out, 0, missing_in))
-    return torch.baddbmm(pad_columns(bias_M1G), pad_columns(x_MNF), weight_MFG)[..., :fan_out]
+def linear(x_MNF: Tensor, weight_MFG: Tensor, bias_M1G: Tensor, *, rectify: bool = False) -> Tensor:
+    """Return x W + b, or its positive part, by the way that suits the size of one member."""
+    if torch.is_autocast_enabled(x_MNF.device.type):
+        out_MNG = stacked_linear_plain(x_MNF, weight_MFG, bias_M1G)
+        return out_MNG.relu() if rectify else out_MNG
+    suited = large_linear if suits_one_by_one(x_MNF, weight_MFG) else stacked_linear
+    return suited(x_MNF, weight_MFG, bias_M1G, rectify=rectify)
