@@ -9,6 +9,16 @@ from search_spaces.axis import Axis, RangeAxis
 DIGEST_CHARACTERS = 12
 
 MEANT_BEFORE: Mapping[str, object] = {
+    "data.classes": None,
+    "data.augment.policy": "simple",
+    "data.augment.crop_low": 0.08,
+    "data.augment.flip": 0.5,
+    "data.augment.jitter": 0.5,
+    "data.augment.drop_colour": 0.2,
+    "data.augment.blur": 0.0,
+    "data.augment.learned_on": "cifar10",
+    "data.augment.operations": 2,
+    "data.augment.magnitude": 9.0,
     "model.width": None,
     "model.stem": None,
     "model.head_norm": None,
