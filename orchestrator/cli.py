@@ -4,11 +4,13 @@ Exit codes: 0 done, 1 a study with failed trials, 2 bad input, 130 interrupted.
 """
 
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from orchestrator import cli_jobs, cli_submit
 from orchestrator.cli_claims import app as claims_app
 from orchestrator.cli_options import (
     DEFAULT_RESULTS,
@@ -144,6 +146,52 @@ def report(
         rebuild_report(study, results, Console(), as_json=as_json)
 
 
+@app.command(epilog="Example: rankfall results demo --csv trials.csv")
+def results(
+    study: DoneStudyArgument,
+    folder: ResultsOption = DEFAULT_RESULTS,
+    as_json: JsonOption = False,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a row a trial as CSV; - prints it.")
+    ] = None,
+    parquet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a row a trial as Parquet.")
+    ] = None,
+) -> None:
+    """Show what a study has found so far, from its ledger alone; --json gives map and outcomes."""
+    from orchestrator.command_results import (  # noqa: PLC0415
+        results_json,
+        show_results,
+        write_table,
+    )
+
+    with refusing_bad_input():
+        if csv is not None:
+            write_table(study, folder, csv)
+        if parquet is not None:
+            write_table(study, folder, parquet, parquet=True)
+        if as_json:
+            typer.echo(results_json(study, folder), nl=False)
+        elif csv is None and parquet is None:
+            Console().print(show_results(study, folder))
+
+
+@app.command(epilog="Example: rankfall export demo demo-2026.zip")
+def export(
+    study: DoneStudyArgument,
+    target: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="A new folder, or a new file NAME.zip.")
+    ],
+    results: ResultsOption = DEFAULT_RESULTS,
+) -> None:
+    """Put ledger, study text, report and tables of a study into one folder or .zip."""
+    from orchestrator.command_results import export_study  # noqa: PLC0415
+
+    with refusing_bad_input():
+        for path in export_study(study, results, target):
+            typer.echo(path)
+
+
 @app.command(name="list", epilog="Example: rankfall list --json")
 def list_studies(results: ResultsOption = DEFAULT_RESULTS, as_json: JsonOption = False) -> None:
     """List the studies of a results folder."""
@@ -168,6 +216,10 @@ def ui(
         serve_ui(
             locate_store(results), lambda address: typer.echo(f"MLflow is at {address}"), port=port
         )
+
+
+app.add_typer(cli_submit.app)
+app.add_typer(cli_jobs.app)
 
 
 def main() -> None:

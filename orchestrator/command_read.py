@@ -44,11 +44,15 @@ def find_study(name: str, overrides: Sequence[str]) -> Study:
     Raises:
         StudyFileError: If there is none, or it is not valid.
     """
+    return load_study(locate_study(name), overrides)
+
+
+def locate_study(name: str) -> Path:
+    """Return the path of a study file, which need not exist, or of a shipped study's."""
     path = Path(name)
     shipped = files("search_spaces") / "studies" / f"{name}.yaml"
-    if not path.exists() and not path.suffix and shipped.is_file():
-        path = Path(str(shipped))
-    return load_study(path, overrides)
+    is_shipped = not path.exists() and not path.suffix and shipped.is_file()
+    return Path(str(shipped)) if is_shipped else path
 
 
 def describe_study(study: Study) -> RenderableType:
@@ -142,7 +146,7 @@ def rebuild_report(name: str, results: Path, console: Console, *, as_json: bool)
 
 def list_results(results: Path) -> list[dict[str, Any]]:
     """Return one row for each study below ``results``; ``problem`` says why one is unreadable."""
-    return [_summarise_folder(folder) for folder in find_studies(results)]
+    return [summarise_folder(folder) for folder in find_studies(results)]
 
 
 def show_results(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
@@ -159,7 +163,8 @@ def show_results(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     return table
 
 
-def _summarise_folder(folder: StudyFolder) -> dict[str, Any]:
+def summarise_folder(folder: StudyFolder) -> dict[str, Any]:
+    """Return how far a study is, from its ledger; ``problem`` says why it cannot be read."""
     row: dict[str, Any] = dict.fromkeys(_LISTED) | {"study": folder.path.name}
     row["folder"] = str(folder.path)
     try:

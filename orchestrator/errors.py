@@ -6,6 +6,8 @@ OrchestratorError
 ├── LedgerError             a ledger is missing or not ours
 │   └── StudyChangedError       it belongs to a study that asks something else
 ├── ClusterError            Ray cannot be reached, or is too small
+│   └── TokenError              Ray asks for a token that was not given, or for another one
+├── JobError                a study cannot be submitted, or a job is not known
 ├── SweepCutError           Ray ended a sweep before its time
 ├── PriorError              the study named by 'prior' is missing or found no boundary
 ├── SimulationError         a study that maps no boundary cannot be simulated
@@ -38,6 +40,14 @@ class StudyChangedError(LedgerError):
 
 class ClusterError(OrchestratorError):
     """Ray cannot be reached, or the cluster is too small for what was asked."""
+
+
+class TokenError(ClusterError):
+    """Ray asks for a token: none was given, it cannot be read, or it is another cluster's."""
+
+
+class JobError(OrchestratorError):
+    """A study cannot be submitted as asked, or there is no such job."""
 
 
 class SweepCutError(OrchestratorError):

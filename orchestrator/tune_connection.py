@@ -2,6 +2,8 @@
 
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -50,7 +52,8 @@ def _connect(address: str) -> None:
     """Join or start Ray; a busy machine may need a second try, for Ray waits only 30 s."""
     for attempt in range(_CONNECT_ATTEMPTS):
         try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
+            with _keeping_sigterm():
+                ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
         # Ray raises nearly anything here, bare Exception for a node that starts too slowly.
         except Exception as error:
             ray.shutdown()
@@ -60,8 +63,24 @@ def _connect(address: str) -> None:
             return
 
 
+@contextmanager
+def _keeping_sigterm() -> Iterator[None]:
+    """Undo what Ray does to SIGTERM: its handler ends the process as if all were well."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _describe_refusal(address: str, error: Exception) -> str:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    text = str(error).strip() or type(error).__name__
+    # Ray tells two versions of Ray and Python apart over seven lines.
+    is_version = text.startswith("Version mismatch")
+    reason = " ".join(text.split()) if is_version else text.splitlines()[0]
     if address == "local":
         return f"Ray cannot be started on this machine: {reason}"
     return (

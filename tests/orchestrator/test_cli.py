@@ -19,7 +19,10 @@ from tests.orchestrator.fabricated import TEXT, fabricate, make_tiny, open_ledge
 from tests.orchestrator.test_folder import holder
 
 Rankfall = Callable[..., Result]
-COMMANDS = ("run", "validate", "plan", "simulate", "report", "list", "ui")
+COMMANDS = (
+    *("run", "validate", "plan", "simulate", "report", "results", "export", "list", "ui"),
+    *("submit", "resume", "retry", "jobs", "status", "logs", "cancel"),
+)
 
 
 @pytest.fixture
