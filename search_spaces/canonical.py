@@ -30,6 +30,11 @@ At this value a setting does not count for the digest, so that it continues the 
 before it. If its default ever changes, the value here stays.
 """
 
+MEANT_BEFORE_BY_KIND: Mapping[tuple[str, str], object] = {
+    ("supcon", "objective.label_fraction"): 1.0,
+}
+"""The same for settings that came to one objective kind after others had them."""
+
 
 def nest(values: Iterable[tuple[str, object]]) -> dict[str, object]:
     """Turn dotted paths into nested mappings: ``("a.b", 1)`` becomes ``{"a": {"b": 1}}``."""
@@ -57,11 +62,17 @@ def flatten(tree: Mapping[str, object], prefix: str = "") -> dict[str, object]:
 
 
 def drop_unsaid(settings: Mapping[str, object]) -> dict[str, object]:
-    """Return settings by dotted path without those of :data:`MEANT_BEFORE` at the value there."""
+    """Return settings by dotted path without those of :data:`MEANT_BEFORE` at the value there.
+
+    The settings are of one trial, its ``objective.kind`` among them.
+    """
+    kind = str(settings.get("objective.kind"))
+    of_kind = {path: v for (own, path), v in MEANT_BEFORE_BY_KIND.items() if own == kind}
+    unsaid = {**MEANT_BEFORE, **of_kind}
     return {
         path: value
         for path, value in settings.items()
-        if path not in MEANT_BEFORE or value != MEANT_BEFORE[path]
+        if path not in unsaid or value != unsaid[path]
     }
 
 

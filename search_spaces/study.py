@@ -72,15 +72,26 @@ Measure = Literal[
     "rsa_features",
     "rsa_projections",
     "weight_gap",
+    "loss_gap",
+    "loss_gap_slack",
 ]
 """What a finished trial measures (``Outcome.measures``).
 
-The last five, against the reference, only with ``align`` and for other kinds than it.
+The last seven, against the reference, only with ``align`` and for other kinds than it; the last
+two for ``nscl`` against ``cl`` alone.
 """
 
 
 COUPLING_MEASURES = frozenset(
-    {"cka_features", "cka_projections", "rsa_features", "rsa_projections", "weight_gap"}
+    {
+        "cka_features",
+        "cka_projections",
+        "rsa_features",
+        "rsa_projections",
+        "weight_gap",
+        "loss_gap",
+        "loss_gap_slack",
+    }
 )
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from trainer.collapse.regime import CollapseLevel
 from trainer.collapse.spectrum import Collapse, measure
-from trainer.couples import find_references, measure_coupling
+from trainer.couples import find_references, measure_coupling, measure_loss_gap
 from trainer.data.augment import evaluation_view
 from trainer.data.image_data import ImageData
 from trainer.probes import knn_accuracy
@@ -49,7 +49,7 @@ class Evaluation:
     def of(cls, data: ImageData, settings: DataSettings, collapse: CollapseSettings) -> Self:
         """Fix the evaluation set by the split's seed: equal for all replicates of a study."""
         if data.views is None:
-            partner_NF = evaluation_view(data.test_images_NCHW, settings).flatten(1)
+            partner_NF = evaluation_view(data, settings).flatten(1)
         else:
             partner_NF = data.views.partner_NF
         return cls(
@@ -73,6 +73,13 @@ class Evaluation:
             if is_finite[member] and is_finite[reference]:
                 coupling = measure_coupling(
                     member, reference, features_MNF, projections_MND, stack.parameters
+                )
+                coupling |= measure_loss_gap(
+                    stack.members[member],
+                    stack.members[reference],
+                    projections_MND[member],
+                    partners_MND[member],
+                    self.data.test_labels_N,
                 )
                 readings[member] = replace(readings[member], coupling=coupling)
         return readings

@@ -6,12 +6,17 @@ One of them is the reference. All start from the same weights and see the same b
 Shape legend: M = members, N = evaluation images, F = encoder features, D = projection dims.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
+import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from trainer.alignment import linear_cka, rsa, weight_gap
 from trainer.cohort import Member
+from trainer.losses.decoupled import cl, nscl
+from trainer.objective_settings import CLSettings, NSCLSettings
 
 
 def group_couples(members: Sequence[Member]) -> list[tuple[Member, ...]]:
@@ -61,6 +66,49 @@ def measure_coupling(
         measures[f"rsa_{name}"] = rsa(stack[member], stack[reference])
     return {name: float(value) for name, value in sorted(measures.items())}
 
+
+def measure_loss_gap(
+    member: Member, reference: Member, x_ND: Tensor, y_ND: Tensor, labels_N: Tensor
+) -> dict[str, float]:
+    r"""Return how far CL exceeds NSCL on an NSCL member's embeddings, and what its bound leaves.
+
+    :math:`0 \le CL - NSCL \le \log(1 + n_{max} e^{2/\tau} / (N - n_{max}))` holds for any
+    embeddings, N samples of which n_max are of the largest class. At most 256 of the samples are
+    taken, spread evenly, as one batch.
+
+    Args:
+        member: The member.
+        reference: Its reference.
+        x_ND: Raw projections of the evaluation images, finite.
+        y_ND: Raw projections of their second views, finite.
+        labels_N: Their classes.
+
+    Returns:
+        ``loss_gap`` and ``loss_gap_slack`` (bound minus gap), in nats, computed in float64; {}
+        for other kinds than NSCL against CL, or where all samples are of one class.
+
+    References:
+        Luthra et al. 2025, arXiv:2506.04411, theorem 1.
+    """
+    objective = member.objective
+    is_pair = isinstance(objective, NSCLSettings) and isinstance(reference.objective, CLSettings)
+    taken = torch.linspace(0, len(labels_N) - 1, min(len(labels_N), _GAP_SAMPLES)).long()
+    labels_B = labels_N[taken.to(labels_N.device)]
+    most, samples = int(labels_B.bincount().max()), len(labels_B)
+    if not is_pair or most == samples:
+        return {}
+    assert isinstance(objective, NSCLSettings)
+    rows = taken.to(x_ND.device)
+    x_BD, y_BD = (normalize(raw_ND[rows].double(), dim=-1) for raw_ND in (x_ND, y_ND))
+    tau = objective.temperature
+    gap = float(cl(x_BD, y_BD, tau) - nscl(x_BD, y_BD, labels_B, tau))
+    # log(1 + e^a) without overflow: e^{2 / tau} is beyond float64 at tau 0.005 times n.
+    exponent = 2 / tau + math.log(most / (samples - most))
+    bound = max(exponent, 0.0) + math.log1p(math.exp(-abs(exponent)))
+    return {"loss_gap": gap, "loss_gap_slack": bound - gap}
+
+
+_GAP_SAMPLES = 256
 
 _VECTORS = 2
 """Dimensions of stacked vectors: the gains of norms, which are called weights too."""

@@ -43,15 +43,18 @@ class NTXentSettings(KindSettings):
 
 
 class SupConSettings(KindSettings):
-    """Supervised contrastive loss, all labels used (arXiv:2004.11362).
+    """Supervised contrastive loss (arXiv:2004.11362).
 
     ``variant``: ``out`` is L_out over all 2B views; ``cross_view`` puts the sum over positives
     inside the log and compares across views only (baseline of arXiv:2512.07880).
+    ``label_fraction``: as CLOP's; a sample without a label is a class of its own, whose only
+    positive is its other view, so that 0 is NT-Xent (or InfoNCE across views).
     """
 
     kind: Literal["supcon"] = "supcon"
     temperature: Temperature = 0.1
     variant: Literal["out", "cross_view"] = "out"
+    label_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
 
 
 class ClopSettings(KindSettings):

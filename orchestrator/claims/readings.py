@@ -117,7 +117,8 @@ def _read_arm(
 def _label(arm: Arm, contrast: Contrast, at: float | None) -> str:
     if at is not None:
         return f"{at:g}"
-    other = contrast.minus or {}
+    other = contrast.minus if arm == contrast.of else contrast.of
+    other = other or {}
     own = [p for p in arm if contrast.minus is None or p not in other or arm[p] != other[p]]
     return ", ".join(str(arm[path]) for path in own) or "all"
 

@@ -3,16 +3,24 @@
 Shape legend: M = members, N = images, D = dimension.
 """
 
+import math
 from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.trainer.cohorts import CPU, DIGITS, NEVER_EARLY, make_cohort, make_member, train_by_trial
 from trainer.checks import Evaluation
 from trainer.cohort import Member
-from trainer.couples import find_references, group_couples, measure_coupling
+from trainer.couples import (
+    find_references,
+    group_couples,
+    measure_coupling,
+    measure_loss_gap,
+)
 from trainer.data import training_data
 from trainer.data.images import load_images
 from trainer.logbook import Logbook
@@ -70,7 +78,8 @@ def test_labels_drive_members_apart_and_what_is_measured_is_kept_everywhere() ->
     for kind in kinds[1:]:
         outcome = outcomes[f"{kind}-a"]
         assert outcome.coupling is not None
-        assert outcome.coupling.values.keys() == NAMES
+        gap = {"loss_gap", "loss_gap_slack"} if kind == "nscl" else set()
+        assert outcome.coupling.values.keys() == NAMES | gap
         assert {len(column) for column in outcome.coupling.values.values()} == {4}
         for name in NAMES:
             assert outcome.measures[name] == outcome.coupling.values[name][-1]
@@ -83,6 +92,58 @@ def test_labels_drive_members_apart_and_what_is_measured_is_kept_everywhere() ->
     # The paper's order: NSCL is the nearest to CL.
     gaps = [outcomes[f"{kind}-a"].measures["weight_gap"] for kind in kinds[1:]]
     assert gaps[0] == min(gaps)
+
+
+def naive_gap(x_ND: Tensor, y_ND: Tensor, labels: list[int], tau: float) -> float:
+    """Return CL minus NSCL by loops over anchors: their attraction is the same."""
+    views = torch.cat([x_ND, y_ND]).double()
+    views /= views.norm(dim=1, keepdim=True)
+    pairs, gap = len(labels), 0.0
+    for i in range(2 * pairs):
+        others = [j for j in range(2 * pairs) if j % pairs != i % pairs]
+        terms = [math.exp(float(views[i] @ views[j]) / tau) for j in others]
+        kept = [
+            t for t, j in zip(terms, others, strict=True) if labels[j % pairs] != labels[i % pairs]
+        ]
+        gap += math.log(sum(terms) / sum(kept))
+    return gap / (2 * pairs)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 2**16),
+    samples=st.integers(3, 12),
+    classes=st.integers(2, 4),
+    tau=st.sampled_from([0.01, 0.1, 0.5, 1.0]),
+)
+def test_the_loss_gap_is_that_of_loops_and_within_its_bound(
+    seed: int, samples: int, classes: int, tau: float
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    x_ND, y_ND = torch.randn(2, samples, 3, generator=generator)
+    labels_N = torch.arange(samples) % classes
+    member = make_member("n", lr=0.1, kind="nscl", temperature=tau)
+    reference = make_member("c", lr=0.1, kind="cl", temperature=tau)
+    measured = measure_loss_gap(member, reference, x_ND, y_ND, labels_N)
+    expected = naive_gap(x_ND, y_ND, labels_N.tolist(), tau)
+    assert measured["loss_gap"] == pytest.approx(expected, rel=1e-6, abs=1e-9)
+    assert measured["loss_gap"] >= -1e-9
+    assert measured["loss_gap_slack"] >= -1e-9
+    most = -(-samples // classes)
+    bound = math.log1p(most / (samples - most) * math.exp(2 / tau)) if tau > 0.01 else None
+    if bound is not None:
+        assert measured["loss_gap"] + measured["loss_gap_slack"] == pytest.approx(bound)
+
+
+def test_the_loss_gap_is_of_nscl_against_cl_with_two_classes_at_least() -> None:
+    x_ND, y_ND = torch.randn(2, 6, 3, generator=torch.Generator().manual_seed(0))
+    nscl, cl = (make_member(k, lr=0.1, kind=k) for k in ("nscl", "cl"))
+    supcon = make_member("s", lr=0.1, kind="supcon")
+    two, one = torch.arange(6) % 2, torch.zeros(6, dtype=torch.int64)
+    assert measure_loss_gap(supcon, cl, x_ND, y_ND, two) == {}
+    assert measure_loss_gap(nscl, supcon, x_ND, y_ND, two) == {}
+    assert measure_loss_gap(nscl, cl, x_ND, y_ND, one) == {}
+    assert measure_loss_gap(nscl, cl, x_ND, y_ND, two).keys() == {"loss_gap", "loss_gap_slack"}
 
 
 def test_readings_compare_the_evaluation_images_of_the_right_two_members() -> None:

@@ -1,4 +1,4 @@
-"""Objectives that use the labels of all samples: SupCon, NSCL, cross-entropy, focal.
+"""Objectives that use the labels of samples: SupCon, NSCL, cross-entropy, focal.
 
 Shape legend: M = members, B = pairs, D = embedding dim, K = classes.
 """
@@ -43,7 +43,7 @@ class SupCon(MemberStack):
     def __call__(self, parameters: Mapping[str, Tensor], batch: ObjectiveBatch) -> Tensor:
         """Return the loss of each member, shape (M,)."""
         del parameters
-        arguments = *unit_views(batch), batch.labels_MB, self.temperature_M
+        arguments = *unit_views(batch), _known_labels(batch), self.temperature_M
         match self.variant:
             case "out":
                 return supcon(*arguments)
@@ -51,6 +51,12 @@ class SupCon(MemberStack):
                 return apply_in_cache(supcon_cross_view, *arguments)
             case _:
                 assert_never(self.variant)
+
+
+def _known_labels(batch: ObjectiveBatch) -> Tensor:
+    """Return labels (M, B) in which every sample without a label is a class of its own."""
+    own_B = -1 - torch.arange(batch.labels_MB.shape[-1], device=batch.labels_MB.device)
+    return torch.where(batch.labelled_MB, batch.labels_MB, own_B)
 
 
 @dataclass(frozen=True, slots=True)

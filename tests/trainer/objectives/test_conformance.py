@@ -41,6 +41,14 @@ class TestSupConCrossView(ObjectiveContract):
     )
 
 
+class TestSupConWithFewLabels(ObjectiveContract):
+    members = (
+        read_settings(kind="supcon", temperature=0.1),
+        read_settings(kind="supcon", temperature=0.1, label_fraction=0.5),
+        read_settings(kind="supcon", temperature=1.0, label_fraction=0.0),
+    )
+
+
 class TestClop(ObjectiveContract):
     members = (
         read_settings(kind="clop", temperature=0.1),
