@@ -41,7 +41,8 @@ class Recordings(Protocol):
     def read(self, position: int) -> Tensor:
         """Return a clip's waveform_T, float32, mono, at the settings' ``sample_rate_hz``.
 
-        It has the recording's own length, which is never zero; amplitudes lie about [-1, 1].
+        It has the recording's own length, which is never zero; amplitudes are those of the file,
+        mostly in [-1, 1], and not clipped.
 
         Raises:
             BadClipError: If the recording cannot be decoded or is not what was declared.
