@@ -10,6 +10,8 @@ import json
 import torch
 
 _SEED_BITS = 63
+SEED_LIMIT = 2**_SEED_BITS - 1
+"""Seeds that are drawn by a generator are below it."""
 
 
 def derive_seed(*purpose: int | str) -> int:

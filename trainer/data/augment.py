@@ -1,15 +1,50 @@
 """Random views of images, batched and drawn from a given generator.
 
-Shape legend: B = images, C = channels, H = height, W = width.
+The simple policy is here; the others (``policies``) see pixels in [0, 1], so images are taken back
+to pixels for them and their views standardised again.
+
+Shape legend: B = images, V = views of each, N = all of them, or test images, C = channels, H =
+height, W = width.
 """
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from trainer.data.image_data import ImageData, PixelScale
+from trainer.data.policies import draw_by_policy
 from trainer.data.transfer import send
 from trainer.seeds import generator_for
 from trainer.settings import AugmentSettings, DataSettings
+
+_IMAGES_AT_ONCE = 1024
+
+
+def draw_views(
+    images_BCHW: Tensor,
+    scale: PixelScale,
+    settings: AugmentSettings,
+    generator: torch.Generator,
+    count: int = 1,
+) -> Tensor:
+    """Return random views of each image, by the policy of the settings.
+
+    Args:
+        images_BCHW: Standardised images, shape (B, C, H, W).
+        scale: How they were standardised.
+        settings: Policy and strengths.
+        generator: CPU generator; the views depend on nothing else, so they can be made again.
+        count: Views of each image.
+
+    Returns:
+        Standardised views, shape (V, B, C, H, W), in dtype and device of the images.
+    """
+    if settings.policy == "simple":
+        return torch.stack([augment(images_BCHW, settings, generator) for _ in range(count)])
+    pixels_NCHW = scale.restore(images_BCHW).repeat(count, 1, 1, 1)
+    pieces = torch.split(pixels_NCHW, _IMAGES_AT_ONCE)
+    views_NCHW = torch.cat([draw_by_policy(piece, settings, generator) for piece in pieces])
+    return scale.standardise(views_NCHW).view(count, *images_BCHW.shape)
 
 
 def augment(images_BCHW: Tensor, settings: AugmentSettings, generator: torch.Generator) -> Tensor:
@@ -33,13 +68,13 @@ def augment(images_BCHW: Tensor, settings: AugmentSettings, generator: torch.Gen
     return views_BCHW + settings.noise_std * send(noise_BCHW, images_BCHW)
 
 
-def evaluation_view(test_NCHW: Tensor, settings: DataSettings) -> Tensor:
+def evaluation_view(data: ImageData, settings: DataSettings) -> Tensor:
     """Return the one view of each test image that ``alignment`` is measured with.
 
     Fixed by the split's seed: equal for all replicates of a study.
     """
     generator = generator_for(settings.split_seed, "evaluation-view")
-    return augment(test_NCHW, settings.augment, generator)
+    return draw_views(data.test_images_NCHW, data.scale, settings.augment, generator)[0]
 
 
 def _shift_and_scale(images_BCHW: Tensor, settings: AugmentSettings, uniform_3B: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trainer.data.augment import augment
+from trainer.data.augment import draw_views
 from trainer.data.image_data import EncodedViews, ImageData
 from trainer.data.transfer import send
 from trainer.seeds import generator_for
@@ -44,8 +44,10 @@ class BatchStream:
         if self.data.views is not None:
             return ViewBatch(_pick_views(self.data.views, indices_B, generator), indices_B)
         images_BCHW = self.data.train_images_NCHW[indices_B]
-        views = [augment(images_BCHW, self.augmentation, generator) for _ in range(2)]
-        return ViewBatch(torch.stack(views).flatten(2), indices_B)
+        views_VBCHW = draw_views(
+            images_BCHW, self.data.scale, self.augmentation, generator, count=2
+        )
+        return ViewBatch(views_VBCHW.flatten(2), indices_B)
 
     def indices_at(self, step: int) -> Tensor:
         """Return which train images step ``step`` sees, shape (B,)."""

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from trainer.data.augment import augment, evaluation_view
+from trainer.data.augment import draw_views, evaluation_view
 from trainer.data.feature_cache import cache_folder, cached_features
 from trainer.data.image_data import EncodedViews, ImageData
 from trainer.models.build import build_model
@@ -75,6 +75,7 @@ class FrozenEncoder:
                 "weights": self._weights_digest(),
                 "images": _digest_of({str(i): image for i, image in enumerate(images)}),
                 "augment": self.settings.augment.model_dump(mode="json"),
+                "scale": (self.data.scale.mean, self.data.scale.std),
                 "split_seed": self.settings.split_seed,
                 "dtype": str(self.dtype),
             },
@@ -121,8 +122,8 @@ class FrozenEncoder:
         for view in range(augmentation.views):
             for number, images_NCHW in enumerate(_pieces_of(train_NCHW)):
                 generator = generator_for(seed, "encoded-view", view, number)
-                yield augment(images_NCHW, augmentation, generator)
-        partner_NCHW = evaluation_view(test_NCHW, self.settings)
+                yield draw_views(images_NCHW, self.data.scale, augmentation, generator)[0]
+        partner_NCHW = evaluation_view(self.data, self.settings)
         for plain_NCHW in (train_NCHW, test_NCHW, partner_NCHW):
             yield from _pieces_of(plain_NCHW)
 

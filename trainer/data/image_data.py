@@ -10,6 +10,27 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
+class PixelScale:
+    """How pixels in [0, 1] are standardised: by the train split's mean and deviation."""
+
+    mean: float = 0.0
+    std: float = 1.0
+
+    @classmethod
+    def of(cls, train_NCHW: Tensor) -> "PixelScale":
+        """Measure the pixels of a train split."""
+        return cls(train_NCHW.mean().item(), train_NCHW.std().item())
+
+    def standardise(self, pixels_NCHW: Tensor) -> Tensor:
+        """Shift and scale to mean 0 and deviation 1 on the train split."""
+        return (pixels_NCHW - self.mean) / self.std
+
+    def restore(self, images_NCHW: Tensor) -> Tensor:
+        """Undo :meth:`standardise` but for round-off; values are in [0, 1]."""
+        return (images_NCHW * self.std + self.mean).clamp(0, 1)
+
+
+@dataclass(frozen=True, slots=True)
 class EncodedViews:
     """What a frozen encoder made of augmented images.
 
@@ -36,6 +57,7 @@ class ImageData:
         test_labels_N: As the train labels.
         class_count: Number of classes.
         views: Set for features of a frozen encoder.
+        scale: How the images were standardised.
     """
 
     train_images_NCHW: Tensor
@@ -44,6 +66,7 @@ class ImageData:
     test_labels_N: Tensor
     class_count: int
     views: EncodedViews | None = None
+    scale: PixelScale = PixelScale()
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -63,10 +86,5 @@ class ImageData:
             and EncodedViews(
                 self.views.train_VNF.to(device, dtype), self.views.partner_NF.to(device, dtype)
             ),
+            scale=self.scale,
         )
-
-
-def standardise(train_NCHW: Tensor, test_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-    """Shift and scale both splits by the train split's mean and standard deviation."""
-    mean, std = train_NCHW.mean(), train_NCHW.std()
-    return (train_NCHW - mean) / std, (test_NCHW - mean) / std

@@ -21,7 +21,7 @@ from trainer.data.digits import (
 )
 from trainer.data.fashion_mnist import open_fashion_mnist
 from trainer.data.glyphs import open_glyphs
-from trainer.data.image_data import ImageData, standardise
+from trainer.data.image_data import ImageData, PixelScale
 from trainer.data.image_folder import open_image_folder
 from trainer.data.image_source import ImageSource, SourceSplit, Whole, check_labels
 from trainer.data.subsets import choose_rows, keep_classes, split_sizes
@@ -57,16 +57,16 @@ def load_images(settings: DataSettings) -> ImageData:
     source = open_source(settings)
     rows = choose_rows(source, settings)
     test = source.train if source.test is None else source.test
-    train_NCHW, test_NCHW = standardise(
-        _read(source.train, rows.train_n, source.brightest),
-        _read(test, rows.test_n, source.brightest),
-    )
+    train_NCHW = _read(source.train, rows.train_n, source.brightest)
+    test_NCHW = _read(test, rows.test_n, source.brightest)
+    scale = PixelScale.of(train_NCHW)
     return ImageData(
-        train_images_NCHW=train_NCHW,
+        train_images_NCHW=scale.standardise(train_NCHW),
         train_labels_N=torch.from_numpy(source.train.labels_N[rows.train_n]),
-        test_images_NCHW=test_NCHW,
+        test_images_NCHW=scale.standardise(test_NCHW),
         test_labels_N=torch.from_numpy(test.labels_N[rows.test_n]),
         class_count=source.class_count,
+        scale=scale,
     )
 
 

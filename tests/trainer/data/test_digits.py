@@ -5,7 +5,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from trainer.data.image_data import ImageData, standardise
+from trainer.data.image_data import ImageData, PixelScale
 from trainer.data.images import load_images
 from trainer.settings import DataSettings
 
@@ -69,7 +69,8 @@ def test_images_are_standardised_by_the_train_split() -> None:
 
 def test_nothing_of_the_test_split_enters_the_standardisation() -> None:
     train, test = torch.tensor([[0.0, 2.0]]), torch.tensor([[100.0, -50.0]])
-    scaled_train, scaled_test = standardise(train, test)
+    scale = PixelScale.of(train)
+    scaled_train, scaled_test = scale.standardise(train), scale.standardise(test)
     assert torch.equal(scaled_train, (train - 1) / 2**0.5)
     assert torch.equal(scaled_test, (test - 1) / 2**0.5)
 

@@ -64,7 +64,7 @@ def test_cached_features_are_those_of_encoding_on_the_fly(encoder: str) -> None:
     for expected, cached in [
         (encode_now(settings, train_NCHW), encoded.train_images_NCHW.flatten(1)),
         (encode_now(settings, test_NCHW), encoded.test_images_NCHW.flatten(1)),
-        (encode_now(settings, evaluation_view(test_NCHW, DATA)), encoded.views.partner_NF),
+        (encode_now(settings, evaluation_view(IMAGES, DATA)), encoded.views.partner_NF),
     ]:
         assert_close(cached, expected, rtol=1e-5, atol=1e-5)
     view = augment(train_NCHW[1024:], DATA.augment, generator_for(7, "encoded-view", 2, 1))
