@@ -31,7 +31,12 @@ FOLDER_VARIABLE = "RANKFALL_CACHE"
 _DEFAULT_FOLDER = Path("~/.cache/rankfall")
 _HEADER_BYTES = 4096
 _READ_BYTES = 1 << 22
-_DTYPES = {torch.float32: "<f4", torch.float64: "<f8", torch.uint8: "|u1"}
+_DTYPES = {
+    torch.float16: "<f2",
+    torch.float32: "<f4",
+    torch.float64: "<f8",
+    torch.uint8: "|u1",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ def cached_features(
         folder: Where the files are; made if missing.
         key: All that the features depend on, as text.
         rows: How many there are.
-        dtype: float32, float64 or uint8.
+        dtype: float16, float32, float64 or uint8.
         build: Computes them: yields pieces [r, F] of ``dtype``, R rows in all. Called by one
             process of the node at a time, and only if there is no file to be trusted.
 
