@@ -112,15 +112,17 @@ def load_sized_study(claim: Claim, size: Size, seed: int = 0) -> Study:
         study = parse_study(text, str(path), overrides, is_recorded=True)
     else:
         study = load_study(path, overrides)
-    problems = list(_find_problems(claim, study))
+    problems = list(_find_problems(claim, study, size))
     if problems:
         raise StudyContentError(problems)
     return study
 
 
-def _find_problems(claim: Claim, study: Study) -> Iterator[Problem]:
+def _find_problems(claim: Claim, study: Study, size: Size) -> Iterator[Problem]:
     origin = Origin(f"claim {claim.claim}")
     groups = {"contrasts": claim.contrasts, "also": claim.also}
+    if size is Size.PAPER:
+        del groups["also"]  # about what differs from the paper, which may not exist at its size
     for group, contrasts in groups.items():
         for number, contrast in enumerate(contrasts):
             for part, message in _check_contrast(contrast, study):
