@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from tests.benchmarks.scaling import Cost
 
 ROOT = Path(__file__).resolve().parents[2]
+
+MINUTES = {"stacked": 0.5, "frozen": 1.5, "workers": 3, "overhead": 8, "cost": 12}
+"""Rough shares of the whole run on two quiet cores, for the announcement of what is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +54,30 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="write cost against size to this PNG")
     options = parser.parse_args()
     rows: list[Row] = []
-    for name, part in _parts(options.plot).items():
-        if options.only in name:
-            for row in part():
-                rows.append(row)
-                if options.json:
-                    print(json.dumps(asdict(row)), flush=True)
-                else:
-                    print(f"{row.name}: {row.ratio:.3g}", file=sys.stderr, flush=True)
+    parts = {n: part for n, part in _parts(options.plot).items() if options.only in n}
+    started = time.monotonic()
+    for number, part in enumerate(parts.values()):
+        _announce(list(parts), number, time.monotonic() - started)
+        for row in part():
+            rows.append(row)
+            if options.json:
+                print(json.dumps(asdict(row)), flush=True)
+            else:
+                print(f"{row.name}: {row.ratio:.3g}", file=sys.stderr, flush=True)
     if not options.json:
         print_table(rows)
+
+
+def _announce(names: Sequence[str], number: int, elapsed: float) -> None:
+    """Say on stderr which part comes, and how long the rest takes at the speed so far."""
+    done, left = (sum(MINUTES[n] for n in some) for some in (names[:number], names[number:]))
+    pace = max(1.0, elapsed / 60 / done) if done else 1.0
+    print(
+        f"[{number + 1}/{len(names)}] {names[number]}: {elapsed / 60:.1f} min gone, "
+        f"about {left * pace:.0f} min left",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _parts(plot: Path | None) -> dict[str, Callable[[], Iterator[Row]]]:
