@@ -20,14 +20,14 @@ def times_transposed(a_RK: Tensor, b_CK: Tensor) -> Tensor:
     """Return a b', shape [..., R, C]."""
     if _suits_onednn(a_RK, b_CK):
         return _onednn_linear(a_RK, b_CK)
-    return a_RK @ b_CK.mT
+    return _matmul(a_RK, b_CK.mT)
 
 
 def times(a_RK: Tensor, b_KC: Tensor) -> Tensor:
     """Return a b, shape [..., R, C]."""
     if _suits_onednn(a_RK, b_KC):
         return _onednn_linear(a_RK, b_KC.mT)
-    return a_RK @ b_KC
+    return _matmul(a_RK, b_KC)
 
 
 def transposed_times(a_KR: Tensor, b_KC: Tensor) -> Tensor:
@@ -38,7 +38,13 @@ def transposed_times(a_KR: Tensor, b_KC: Tensor) -> Tensor:
     """
     if _suits_onednn(a_KR, b_KC):
         return _onednn_linear(b_KC.mT, a_KR.mT).mT
-    return a_KR.mT @ b_KC
+    return _matmul(a_KR.mT, b_KC)
+
+
+def _matmul(a_RK: Tensor, b_KC: Tensor) -> Tensor:
+    # On a stack matmul calls bmm, after six calls that look at its shape.
+    is_stack = a_RK.ndim == b_KC.ndim == 3
+    return torch.bmm(a_RK, b_KC) if is_stack else a_RK @ b_KC
 
 
 def _suits_onednn(a: Tensor, b: Tensor) -> bool:

@@ -28,6 +28,11 @@ def exp_is_safe(largest_logit_M: Tensor, terms: int) -> Tensor:
     return largest_logit_M <= range_nats - 2 * math.log(terms)
 
 
+def exp_is_always_safe(temperature_M: Tensor, terms: int) -> bool:
+    """Say whether that holds for all members at fixed temperatures; on a GPU this waits for it."""
+    return bool(exp_is_safe(1 / temperature_M, terms).all())
+
+
 def choose_per_member(
     is_safe_M: Tensor,
     fast: Callable[..., Tensor],

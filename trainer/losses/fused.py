@@ -30,9 +30,8 @@ def infonce_fused(x_MBD: Tensor, y_MBD: Tensor, tau_M: Tensor) -> Tensor:
 
     Differentiable once, in all arguments. See :func:`trainer.losses.infonce.infonce`.
     """
-    wants_gradient = torch.is_grad_enabled() and (x_MBD.requires_grad or y_MBD.requires_grad)
-    in_bits_MBD = x_MBD * (1 / tau_M * BITS_PER_NAT)[:, None, None]
-    losses_M: Tensor = _InfoNCE.apply(in_bits_MBD, y_MBD, wants_gradient)  # type: ignore[no-untyped-call]
+    wants_gradient = torch.is_grad_enabled() and any(t.requires_grad for t in (x_MBD, y_MBD, tau_M))
+    losses_M: Tensor = _InfoNCE.apply(x_MBD, y_MBD, 1 / tau_M, wants_gradient)  # type: ignore[no-untyped-call]
     return losses_M
 
 
@@ -46,17 +45,19 @@ class _Sums(NamedTuple):
 
 
 class _InfoNCE(torch.autograd.Function):
-    """The loss of rows x and y where x is scaled so that the logits are in bits."""
-
     @staticmethod
-    def forward(ctx: Any, x_MBD: Tensor, y_MBD: Tensor, wants_gradient: bool) -> Tensor:
+    def forward(
+        ctx: Any, x_MBD: Tensor, y_MBD: Tensor, inverse_temperature_M: Tensor, wants_gradient: bool
+    ) -> Tensor:
+        scale_M11 = (inverse_temperature_M * BITS_PER_NAT)[:, None, None]
         sums, gradients = [], []
-        for x_BD, y_BD in zip(split_stack(x_MBD), split_stack(y_MBD), strict=True):
+        for x_BD, y_BD in zip(split_stack(x_MBD * scale_M11), split_stack(y_MBD), strict=True):
             part = _exponentiate(x_BD, y_BD)
             sums.append(part[:3])
             if wants_gradient:
                 gradients.append(_differentiate(x_BD, y_BD, part))
-        ctx.save_for_backward(*(join_stack(p, like=x_MBD) for p in zip(*gradients, strict=True)))
+        own = (join_stack(p, like=x_MBD) for p in zip(*gradients, strict=True))
+        ctx.save_for_backward(x_MBD if ctx.needs_input_grad[2] else None, scale_M11, *own)
         rows_MB, columns_MB, positives_MB = (
             join_stack(p, like=x_MBD) for p in zip(*sums, strict=True)
         )
@@ -66,9 +67,14 @@ class _InfoNCE(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad_M: Tensor) -> Any:
         refuse_second_derivatives()
-        grad_x_MBD, grad_y_MBD = ctx.saved_tensors
-        grad_M11 = grad_M[:, None, None]
-        return grad_x_MBD * grad_M11, grad_y_MBD * grad_M11, None
+        x_MBD, scale_M11, grad_in_bits_MBD, grad_y_MBD = ctx.saved_tensors
+        share_M = grad_M / grad_y_MBD.shape[-2]
+        share_M11 = share_M[:, None, None]
+        grad_inverse_M: Tensor | None = None
+        if x_MBD is not None:
+            grad_inverse_M = (grad_in_bits_MBD * x_MBD).sum((-2, -1)) * share_M * BITS_PER_NAT
+        grad_x_MBD = grad_in_bits_MBD * (scale_M11 * share_M11)
+        return grad_x_MBD, grad_y_MBD * share_M11, grad_inverse_M, None
 
 
 def _exponentiate(x_BD: Tensor, y_BD: Tensor) -> _Sums:
@@ -86,17 +92,15 @@ def _exponentiate(x_BD: Tensor, y_BD: Tensor) -> _Sums:
 
 
 def _differentiate(x_BD: Tensor, y_BD: Tensor, sums: _Sums) -> tuple[Tensor, Tensor]:
-    """Return the gradients of one part: G y and G' x, G formed chunk by chunk."""
-    share = sums.rows.new_full((), 1 / x_BD.shape[-2])
-    row_weight_B1 = (share / sums.rows * NATS_PER_BIT)[..., None]
-    column_weight_1B = (share / sums.columns * NATS_PER_BIT)[..., None, :]
-    of_positive = share * (2 * NATS_PER_BIT)
+    """Return B times the gradients of one part: G y and G' x, G formed chunk by chunk."""
+    row_weight_B1 = (NATS_PER_BIT / sums.rows)[..., None]
+    column_weight_1B = (NATS_PER_BIT / sums.columns)[..., None, :]
     grads_x: list[Tensor] = []
     grad_y_BD: Tensor | None = None
     for powers_RB, (start, x_RD) in zip(sums.powers, row_chunks(x_BD), strict=True):
         row_weight_R1 = row_weight_B1[..., start : start + x_RD.shape[-2], :]
         grad_logits_RB = powers_RB.mul_(row_weight_R1 + column_weight_1B)
-        grad_logits_RB.diagonal(start, -2, -1).sub_(of_positive)
+        grad_logits_RB.diagonal(start, -2, -1).sub_(2 * NATS_PER_BIT)
         grads_x.append(times(grad_logits_RB, y_BD))
         grad_y_BD = add(grad_y_BD, transposed_times(grad_logits_RB, x_RD))
     assert grad_y_BD is not None

@@ -30,7 +30,7 @@ LARGEST_BUFFER_BYTES = 2 * 2**20
 a quarter of the memory for a tenth to a fifth more time."""
 
 
-def infonce(x_MBD: Tensor, y_MBD: Tensor, temperature: Scalar) -> Tensor:
+def infonce(x_MBD: Tensor, y_MBD: Tensor, temperature: Scalar, *, is_safe: bool = False) -> Tensor:
     r"""Return the symmetric InfoNCE loss of each member.
 
     :math:`L = L_{x \to y} + L_{y \to x}` with
@@ -42,6 +42,7 @@ def infonce(x_MBD: Tensor, y_MBD: Tensor, temperature: Scalar) -> Tensor:
         y_MBD: Second view, same shape; row i is the partner of row i.
         temperature: tau > 0, a float or a tensor of shape [...]. Finite down to 0.005 in
             float32. Half-precision embeddings are promoted to float32.
+        is_safe: The caller knows that ``exp_is_always_safe`` (B terms): nothing is looked up.
 
     Returns:
         One loss per member, shape [...], in nats: 2 log B for indistinguishable rows.
@@ -59,14 +60,16 @@ def infonce(x_MBD: Tensor, y_MBD: Tensor, temperature: Scalar) -> Tensor:
     members = member_shape(x_MBD, temperature)
     x_MBD, y_MBD = stack_embeddings(x_MBD, members), stack_embeddings(y_MBD, members)
     tau_M = stack_scalar(temperature, members, like=x_MBD)
-    is_safe_M = exp_is_safe(1 / tau_M.detach(), terms=x_MBD.shape[-2])
     is_large = x_MBD.shape[-2] ** 2 * x_MBD.element_size() > LARGEST_BUFFER_BYTES
     fast = infonce_tiled if is_large else infonce_fused
+    if is_safe:
+        return fast(x_MBD, y_MBD, tau_M).reshape(members)
+    is_safe_M = exp_is_safe(1 / tau_M.detach(), terms=x_MBD.shape[-2])
     losses_M = choose_per_member(is_safe_M, fast, infonce_plain, x_MBD, y_MBD, tau_M)
     return losses_M.reshape(members)
 
 
-def nt_xent(x_MBD: Tensor, y_MBD: Tensor, temperature: Scalar) -> Tensor:
+def nt_xent(x_MBD: Tensor, y_MBD: Tensor, temperature: Scalar, *, is_safe: bool = False) -> Tensor:
     r"""Return the NT-Xent (SimCLR) loss of each member.
 
     The 2B views form one matrix; each of them is an anchor, its partner the positive, itself
@@ -76,6 +79,7 @@ def nt_xent(x_MBD: Tensor, y_MBD: Tensor, temperature: Scalar) -> Tensor:
         x_MBD: First views, L2-normalised by the caller, shape [..., B, D].
         y_MBD: Second views, same shape.
         temperature: tau > 0, a float or a tensor of shape [...].
+        is_safe: The caller knows that ``exp_is_always_safe`` (2B terms): nothing is looked up.
 
     Returns:
         One loss per member, shape [...], in nats: log(2B - 1) for indistinguishable rows and
@@ -93,6 +97,8 @@ def nt_xent(x_MBD: Tensor, y_MBD: Tensor, temperature: Scalar) -> Tensor:
     members = member_shape(x_MBD, temperature)
     x_MBD, y_MBD = stack_embeddings(x_MBD, members), stack_embeddings(y_MBD, members)
     tau_M = stack_scalar(temperature, members, like=x_MBD)
+    if is_safe:
+        return nt_xent_fused(x_MBD, y_MBD, tau_M).reshape(members)
     is_safe_M = exp_is_safe(1 / tau_M.detach(), terms=2 * x_MBD.shape[-2])
     losses_M = choose_per_member(is_safe_M, nt_xent_fused, nt_xent_plain, x_MBD, y_MBD, tau_M)
     return losses_M.reshape(members)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from trainer.losses.dcl import dcl, dclw
 from trainer.losses.decoupled import cl
+from trainer.losses.exponent import exp_is_always_safe
 from trainer.losses.infonce import infonce, nt_xent
 from trainer.objective_settings import (
     CLSettings,
@@ -33,11 +34,12 @@ class InfoNCE(MemberStack):
     """Symmetric InfoNCE on normalised projections; see :func:`trainer.losses.infonce.infonce`."""
 
     temperature_M: Tensor
+    is_safe: bool
 
     def __call__(self, parameters: Mapping[str, Tensor], batch: ObjectiveBatch) -> Tensor:
         """Return the loss of each member, shape (M,)."""
         del parameters
-        return infonce(*unit_views(batch), self.temperature_M)
+        return infonce(*unit_views(batch), self.temperature_M, is_safe=self.is_safe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,12 @@ class NTXent(MemberStack):
     """NT-Xent on normalised projections; see :func:`trainer.losses.infonce.nt_xent`."""
 
     temperature_M: Tensor
+    is_safe: bool
 
     def __call__(self, parameters: Mapping[str, Tensor], batch: ObjectiveBatch) -> Tensor:
         """Return the loss of each member, shape (M,)."""
         del parameters
-        return nt_xent(*unit_views(batch), self.temperature_M)
+        return nt_xent(*unit_views(batch), self.temperature_M, is_safe=self.is_safe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +100,14 @@ class DCL(MemberStack):
 
 def bind_infonce(members: Sequence[InfoNCESettings], context: ObjectiveContext) -> InfoNCE:
     """Return InfoNCE with the members' temperatures."""
-    return InfoNCE(member_scalars((m.temperature for m in members), context))
+    temperature_M = member_scalars((m.temperature for m in members), context)
+    return InfoNCE(temperature_M, exp_is_always_safe(temperature_M, context.batch_size))
 
 
 def bind_nt_xent(members: Sequence[NTXentSettings], context: ObjectiveContext) -> NTXent:
     """Return NT-Xent with the members' temperatures."""
-    return NTXent(member_scalars((m.temperature for m in members), context))
+    temperature_M = member_scalars((m.temperature for m in members), context)
+    return NTXent(temperature_M, exp_is_always_safe(temperature_M, 2 * context.batch_size))
 
 
 def bind_cl(members: Sequence[CLSettings], context: ObjectiveContext) -> CL:

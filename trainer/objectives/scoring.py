@@ -10,6 +10,7 @@ from typing import Protocol, Self, assert_never
 
 from torch import Tensor
 
+from trainer.losses.exponent import exp_is_always_safe
 from trainer.losses.infonce import infonce
 from trainer.losses.siglip import siglip
 from trainer.losses.svr import one_way_svr
@@ -51,6 +52,7 @@ class InfoNCEScoring(MemberStack):
     """InfoNCE at a fixed temperature, for the base and for the support vectors."""
 
     temperature_M: Tensor
+    is_safe: bool
 
     def temperature(self, parameters: Mapping[str, Tensor]) -> Tensor:
         """Return what cosines are divided by, shape (M,)."""
@@ -59,7 +61,7 @@ class InfoNCEScoring(MemberStack):
 
     def base(self, parameters: Mapping[str, Tensor]) -> ViewLoss:
         """Return the objective that is regularised."""
-        return partial(infonce, temperature=self.temperature(parameters))
+        return partial(infonce, temperature=self.temperature(parameters), is_safe=self.is_safe)
 
     def term(self, parameters: Mapping[str, Tensor]) -> ViewLoss:
         """Return what support vectors are scored with, against the other view."""
@@ -101,7 +103,9 @@ def bind_scoring(members: Sequence[SVRSettings], context: ObjectiveContext) -> S
     """Return the members' common base with their own scalars."""
     match members[0].base:
         case "infonce":
-            return InfoNCEScoring(member_scalars((m.temperature for m in members), context))
+            temperature_M = member_scalars((m.temperature for m in members), context)
+            is_safe = exp_is_always_safe(temperature_M, context.batch_size)
+            return InfoNCEScoring(temperature_M, is_safe)
         case "siglip":
             return SigLIPScoring(bind_siglip(members, context), members[0].form == "infonce")
         case unknown:
