@@ -12,6 +12,7 @@ from rich.console import Console
 
 from orchestrator import cli_jobs, cli_submit
 from orchestrator.cli_claims import app as claims_app
+from orchestrator.cli_data import app as data_app
 from orchestrator.cli_options import (
     DEFAULT_RESULTS,
     DoneStudyArgument,
@@ -38,6 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(claims_app, name="claims")
+app.add_typer(data_app, name="data")
 
 
 def print_version(wanted: bool) -> None:

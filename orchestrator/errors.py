@@ -12,6 +12,7 @@ OrchestratorError
 ├── PriorError              the study named by 'prior' is missing or found no boundary
 ├── SimulationError         a study that maps no boundary cannot be simulated
 ├── ClaimResultError        the result of a claim cannot be read or written
+├── DownloadError           a dataset cannot be had, or is not the published one
 ├── ReportError             the report cannot be written
 └── TrackingError           MLflow cannot be written, read or reached
     └── TrackingServerError     MLflow's own server cannot be started
@@ -64,6 +65,10 @@ class SimulationError(OrchestratorError):
 
 class ClaimResultError(OrchestratorError):
     """The result of a claim cannot be read or written."""
+
+
+class DownloadError(OrchestratorError):
+    """A dataset cannot be had, is not the published one, or cannot be written."""
 
 
 class ReportError(OrchestratorError):

@@ -38,6 +38,7 @@ class CifarVersion:
     """One of the two datasets, as it is published.
 
     Attributes:
+        source: What studies call it.
         archive: File name of the binary version.
         md5: Its published checksum.
         folder: What it unpacks to.
@@ -45,6 +46,7 @@ class CifarVersion:
         label_bytes: Bytes before the pixels; the last of them is the class.
     """
 
+    source: str
     archive: str
     md5: str
     folder: str
@@ -58,12 +60,14 @@ class CifarVersion:
     def how_to_get(self) -> str:
         """What to do where it is not on disk."""
         return (
-            f"get https://www.cs.toronto.edu/~kriz/{self.archive} (MD5 {self.md5}) and give the "
+            f"run: rankfall data get {self.source}, or get "
+            f"https://www.cs.toronto.edu/~kriz/{self.archive} (MD5 {self.md5}), and give the "
             "folder that holds it, packed or unpacked, as data.folder"
         )
 
 
 CIFAR10 = CifarVersion(
+    source="cifar10",
     archive="cifar-10-binary.tar.gz",
     md5="c32a1d4ab5d03f1284b67883e8d87530",
     folder="cifar-10-batches-bin",
@@ -74,6 +78,7 @@ CIFAR10 = CifarVersion(
     class_count=10,
 )
 CIFAR100 = CifarVersion(
+    source="cifar100",
     archive="cifar-100-binary.tar.gz",
     md5="03b5dce01913d631647c71ecec9e9cb8",
     folder="cifar-100-binary",

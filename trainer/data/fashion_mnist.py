@@ -26,9 +26,8 @@ from trainer.settings import DataSettings
 PACKAGE_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 _CLASS_COUNT = 10
 _HOW_TO_GET = (
-    "run: apt-get install dataset-fashion-mnist, or give data.folder with the four IDX files of "
-    "https://github.com/zalandoresearch/fashion-mnist (train-images-idx3-ubyte.gz has MD5 "
-    "8d4fb7e6c68d591d4c3dfef9ec88bf0d)"
+    "run: apt-get install dataset-fashion-mnist; or run: rankfall data get fashion_mnist, and give "
+    "the folder that it names as data.folder"
 )
 
 

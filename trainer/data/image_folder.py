@@ -35,8 +35,8 @@ _GREY_MODES = frozenset({"1", "L", "LA"})
 _COLOUR_MODES = frozenset({"RGB", "RGBA", "P", "CMYK", "YCbCr"})
 _TINY_LABELS = "val_annotations.txt"
 _HOW_TO_GET = (
-    "give the folder that holds one folder of images per class, e.g. tiny-imagenet-200 of "
-    "http://cs231n.stanford.edu/tiny-imagenet-200.zip (MD5 90528d7ca1a48142e341f4ef8d21d0de)"
+    "give the folder that holds one folder of images per class, e.g. the one that rankfall data "
+    "get tiny_imagenet names"
 )
 
 FilesByClass = Mapping[str, list[Path]]

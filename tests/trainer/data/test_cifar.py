@@ -66,7 +66,7 @@ def test_the_split_of_the_source_is_kept(
 def test_a_missing_archive_is_named_with_its_checksum(
     tmp_path: Path, source: str, version: CifarVersion
 ) -> None:
-    wanted = f"{version.archive} .MD5 {version.md5}."
+    wanted = f"rankfall data get {source}, .*{version.archive} .MD5 {version.md5}."
     with pytest.raises(MissingSourceError, match=f"{source} needs data.folder.*{wanted}"):
         know_images(cifar(None, source))
     with pytest.raises(MissingSourceError, match=f"there is neither.*{wanted}"):

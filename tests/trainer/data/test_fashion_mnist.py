@@ -131,7 +131,7 @@ def test_a_blank_file_is_refused(tmp_path: Path) -> None:
 def test_what_is_not_there_is_refused_with_the_command_that_gets_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = "apt-get install dataset-fashion-mnist"
+    command = "apt-get install dataset-fashion-mnist; or run: rankfall data get fashion_mnist"
     with pytest.raises(MissingSourceError, match=f"neither train-images.*{command}"):
         know_images(fashion(tmp_path))
     with pytest.raises(MissingSourceError, match=f"data.folder: there is no folder.*{command}"):

@@ -153,7 +153,7 @@ def test_train_without_test_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_and_a_missing_size_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(MissingSourceError, match=r"tiny-imagenet-200.zip \(MD5 90528d7c"):
+    with pytest.raises(MissingSourceError, match=r"rankfall data get tiny_imagenet"):
         know_images(images_in(tmp_path / "none"))
     with pytest.raises(DataSettingsError, match=r"image_size: image_folder needs it"):
         know_images(images_in(tmp_path, image_size=None))
