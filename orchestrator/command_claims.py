@@ -19,7 +19,7 @@ from orchestrator.claims.scoreboard import (
     to_table,
 )
 from orchestrator.command_run import EXIT_FAILED, EXIT_INTERRUPTED, ending_on_sigterm
-from orchestrator.errors import ClaimResultError, SweepCutError
+from orchestrator.errors import ClaimResultError
 from orchestrator.lane_plan import LaneRequest
 from orchestrator.planners.forecast import forecast
 from orchestrator.sweep import SweepOptions
@@ -86,9 +86,6 @@ def run_selected(
     except KeyboardInterrupt:
         screen.print("stopped; finished trials are kept: the same command goes on")
         return EXIT_INTERRUPTED
-    except SweepCutError as error:
-        screen.print(f"{escape(str(error))}; the same command goes on")
-        return EXIT_FAILED
     return _conclude(claims, done, results, keep, screen)
 
 
@@ -111,7 +108,9 @@ def _conclude(
         screen.print(f"kept in {escape(str(KEPT_RESULTS))}", soft_wrap=True)
     for name in done.missing:
         screen.print(f"[red]missing[/] trials in {name}; the same command tries them again")
-    return EXIT_FAILED if done.missing else 0
+    for name, reason in done.failed.items():
+        screen.print(f"[red]not run[/] {name}: {escape(reason)}; the same command goes on")
+    return EXIT_FAILED if done.missing or done.failed else 0
 
 
 def _rows_of(claims: Sequence[Claim], results: Sequence[ClaimResult]) -> list[Row]:

@@ -11,6 +11,7 @@ OrchestratorError
 ├── SweepCutError           Ray ended a sweep before its time
 ├── PriorError              the study named by 'prior' is missing or found no boundary
 ├── SimulationError         a study that maps no boundary cannot be simulated
+├── ClaimSizeError          the studies of a claim at the paper's size are not run here
 ├── ClaimResultError        the result of a claim cannot be read or written
 ├── DownloadError           a dataset cannot be had, or is not the published one
 ├── ReportError             the report cannot be written
@@ -61,6 +62,10 @@ class PriorError(OrchestratorError):
 
 class SimulationError(OrchestratorError):
     """A study maps no boundary, so there is nothing to simulate."""
+
+
+class ClaimSizeError(OrchestratorError):
+    """The studies of a claim at the paper's size are for a cluster, not for this command."""
 
 
 class ClaimResultError(OrchestratorError):

@@ -18,6 +18,7 @@ from orchestrator.claims.result import (
     write_result,
 )
 from orchestrator.claims.scoreboard import build_rows
+from orchestrator.errors import ClaimSizeError, ClusterError, SweepCutError
 from orchestrator.folder import StudyFolder
 from orchestrator.ledger import Ledger
 from orchestrator.sweep import Display, SweepOptions, SweepResult, run_sweep
@@ -47,11 +48,16 @@ class ClaimsDisplay(Display):
 
 @dataclass(frozen=True, slots=True)
 class ClaimsRun:
-    """What a run came to. ``missing``: studies in which some trial could not be trained."""
+    """What a run came to.
+
+    ``missing``: studies in which some trial could not be trained. ``failed``: studies that could
+    not be run to their end, with the reason; their claims have no new result.
+    """
 
     results: list[ClaimResult]
     files: list[Path]
     missing: list[str]
+    failed: dict[str, str]
 
 
 def run_claims(
@@ -75,18 +81,29 @@ def run_claims(
         sweep: Runs one study; tests put a fabricated one here.
 
     Raises:
+        ClaimSizeError: If the size is the paper's.
         SearchSpaceError, OrchestratorError, TrainerError: What the user can mend.
     """
-    assert size is not Size.PAPER, "the paper's size is for a cluster: rankfall run"
+    if size is Size.PAPER:
+        raise ClaimSizeError(
+            "expected size quick or full, got paper, which is for a cluster: 'rankfall claims plan "
+            "--size paper' says what it takes, 'rankfall run' with paper_scale's overrides in the "
+            "claim's file runs it"
+        )
     studies = {claim.claim: load_sized_study(claim, size, seed) for claim in claims}
     names = list(dict.fromkeys(study.name for study in studies.values()))
     folder = options.results / FOLDER
-    files, missing = list[Path](), list[str]()
+    files, missing, failed = list[Path](), list[str](), dict[str, str]()
     for number, name in enumerate(names, start=1):
         group = [claim for claim in claims if studies[claim.claim].name == name]
         study = studies[group[0].claim]
         display.begin(study, number, len(names))
-        if sweep(study, options, display).missing:
+        try:
+            swept = _sweep_twice(sweep, study, options, display)
+        except (ClusterError, SweepCutError) as error:
+            failed[name] = str(error)
+            continue
+        if swept.missing:
             missing.append(name)
         for claim in group:
             result = decide_from_ledger(claim, size, study, options.results)
@@ -95,7 +112,18 @@ def run_claims(
     results, settled_files = settle_folder(folder, claims)
     wanted = {claim.claim for claim in claims}
     of_run = [r for r in results if r.claim in wanted and (r.size, r.seed) == (size, seed)]
-    return ClaimsRun(of_run, list(dict.fromkeys([*files, *settled_files])), missing)
+    return ClaimsRun(of_run, list(dict.fromkeys([*files, *settled_files])), missing, failed)
+
+
+def _sweep_twice(
+    sweep: Sweep, study: Study, options: SweepOptions, display: ClaimsDisplay
+) -> SweepResult:
+    """Run a study; once more if Ray did not start or ended early, as on a busy machine it may."""
+    try:
+        return sweep(study, options, display)
+    except (ClusterError, SweepCutError):
+        display.show_stage("Ray ended early: once more")
+        return sweep(study, options, display)
 
 
 def decide_from_ledger(claim: Claim, size: Size, study: Study, results: Path) -> ClaimResult:
