@@ -190,7 +190,9 @@ class AudioSettings(Frozen):
     missing: Literal["refuse", "skip"] = "refuse"
     file_rate_hz: Annotated[int, Field(ge=1000, le=384_000)] | None = None
     sample_rate_hz: SampleRateHz = 32_000
-    clip_seconds: Annotated[float, Field(gt=0.0, le=600.0, default_factory=_default_seconds)]
+    clip_seconds: Annotated[float, Field(gt=0.0, le=600.0)] = Field(
+        default_factory=_default_seconds
+    )
     fit: FitSettings = FitSettings()
     mel: MelSettings = MelSettings()
     augment: AudioAugmentSettings = AudioAugmentSettings()
@@ -213,6 +215,10 @@ class AudioSettings(Frozen):
             raise ValueError(
                 f"a clip of {self.clip_seconds} s has {self.clip_samples} samples, too few for "
                 f"windows of {self.mel.window_samples}; expected more than half of that"
+            )
+        if self.mel.low_hz >= self.sample_rate_hz / 2:
+            raise ValueError(
+                f"expected mel.low_hz below half of {self.sample_rate_hz} Hz, got {self.mel.low_hz}"
             )
         if (self.val_share or 0.0) + (self.test_share or 0.0) >= 1.0:
             raise ValueError(

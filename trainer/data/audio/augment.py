@@ -64,17 +64,18 @@ def augment_log_mels(
     References:
         Park et al., "SpecAugment", Interspeech 2019, arXiv:1904.08779.
     """
-    below_B, partner_B, gain_B = _draw_mix_and_gain(log_mels_BKF, settings, generator)
+    view_BKF = log_mels_BKF.float()  # half precisions cannot hold the power of the floor
+    below_B, partner_B, gain_B = _draw_mix_and_gain(view_BKF, settings, generator)
     if settings.mix_share or settings.gain_db:
         # What lies on the floor is silence: as a background it must not be lifted to be heard.
-        is_silent_BKF = log_mels_BKF <= mel.floor_db
-        power_BKF = _power_of(-log_mels_BKF).masked_fill(is_silent_BKF, 0.0)
+        is_silent_BKF = view_BKF <= mel.floor_db
+        power_BKF = _power_of(-view_BKF).masked_fill(is_silent_BKF, 0.0)
         level_B = power_BKF.mean(dim=(1, 2))
         share_B = level_B / level_B[partner_B].clamp_min(_SILENCE) * _power_of(below_B)
         power_BKF = power_BKF + share_B[:, None, None] * power_BKF[partner_B]
-        log_mels_BKF = 10 * power_BKF.clamp_min(_SILENCE**2).log10() + gain_B[:, None, None]
-        log_mels_BKF = log_mels_BKF.clamp_min(mel.floor_db)
-    return _mask(log_mels_BKF, settings, generator)
+        view_BKF = 10 * power_BKF.clamp_min(_SILENCE**2).log10() + gain_B[:, None, None]
+        view_BKF = view_BKF.clamp_min(mel.floor_db)
+    return _mask(view_BKF, settings, generator).to(log_mels_BKF.dtype)
 
 
 def _draw_mix_and_gain(
@@ -109,7 +110,7 @@ def _mask(
     in_time_BF = _draw_masks(count, settings.time_masks, frames, widest_time, generator)
     in_band_BK = _draw_masks(count, settings.band_masks, bands, widest_band, generator)
     is_masked_BKF = in_time_BF[:, None, :] | in_band_BK[:, :, None]
-    mean_B = log_mels_BKF.float().mean(dim=(1, 2), keepdim=True).to(log_mels_BKF.dtype)
+    mean_B = log_mels_BKF.mean(dim=(1, 2), keepdim=True)
     return torch.where(send(is_masked_BKF, log_mels_BKF), mean_B, log_mels_BKF)
 
 

@@ -41,10 +41,13 @@ class LogMels:
     mean: float
     std: float
 
-    def standardised(self, positions: Tensor, device: torch.device) -> Tensor:
-        """Return clips (B, K, F) on a device, in float32, with mean 0 and deviation 1."""
-        chosen_BKF = self.log_mels_NKF[positions].to(device).float()
-        return (chosen_BKF - self.mean) / self.std
+    def take(self, positions: Tensor, device: torch.device) -> Tensor:
+        """Return clips (B, K, F) in decibels, float32, on a device: what augmentation takes."""
+        return self.log_mels_NKF[positions].to(device).float()
+
+    def standardise(self, log_mels_BKF: Tensor) -> Tensor:
+        """Return clips with the train clips' mean and deviation at 0 and 1: what encoders take."""
+        return (log_mels_BKF - self.mean) / self.std
 
 
 def compute_log_mels(waveforms_BL: Tensor, sample_rate_hz: int, settings: MelSettings) -> Tensor:

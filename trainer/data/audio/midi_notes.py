@@ -69,8 +69,9 @@ class NoteDrawer:
 
     def _draw_new(self, split: Split, rng: random.Random, drawn: dict[Notes, None]) -> Notes | None:
         fewest, most = self._settings.fewest_events, self._settings.most_events
-        events = fewest + _below(most - fewest + 1, rng)
         for _ in range(_TRIES):
+            # Drawn in every try: where all clips of one note are there, longer ones follow.
+            events = fewest + _below(most - fewest + 1, rng)
             chosen = self._draw_instruments(split, events, rng)
             if len(set(chosen)) < events or not self._may_combine(chosen, split):
                 continue

@@ -130,7 +130,7 @@ def test_regional_locales_are_further_captions_of_their_language(tmp_path: Path)
 )
 def test_debians_stamps_have_captions_in_six_languages() -> None:
     languages = ("en", "de", "fr", "es", "ru", "zh")
-    source = open_audio_source(AudioSettings(source="tuxpaint", languages=languages))
+    source = opened("tuxpaint", PACKAGE_FOLDER, languages=languages)
     assert len(source.clips) > 90
     assert min(source.sizes().values()) >= 5
     for clip in source.clips:
