@@ -9,6 +9,7 @@ import hashlib
 import math
 import random
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from orchestrator.ledger import replicate_seed
 from orchestrator.planners.protocol import Proposal
@@ -84,7 +85,8 @@ def _shared(settings: TrialSettings) -> str:
     own = {"train": TrainSettings.model_fields.keys() - SharedTrainSettings.model_fields.keys()}
     if _has_own_norm(settings):
         own["model"] = {"norm"}
-    return settings.model_dump_json(include={"data", "model", "train", "collapse"}, exclude=own)
+    shared = {"data", "model", "train", "collapse", "evaluate"}
+    return settings.model_dump_json(include=shared, exclude=own)
 
 
 def _has_own_norm(settings: TrialSettings) -> bool:
@@ -99,7 +101,7 @@ def _with_norm_of(members: Sequence[Member], model: ModelSettings) -> ModelSetti
 
 def _member(study: Study, proposal: Proposal, settings: TrialSettings) -> Member:
     # Drawn per trial, so that no packing and no order changes who is audited.
-    reference = study.reference_of(proposal.point)
+    couple = _couple_of(study, proposal)
     draw = random.Random(derive_seed(study.name, study.seed, "audit", proposal.key)).random()
     return Member(
         trial=proposal.key,
@@ -112,9 +114,30 @@ def _member(study: Study, proposal: Proposal, settings: TrialSettings) -> Member
         objective=settings.objective,
         audited=draw < settings.collapse.audit,
         norm=settings.model.norm if _has_own_norm(settings) else None,
-        couple=None if reference is None else Proposal(reference, proposal.replicate).key,
-        is_reference=reference == proposal.point,
+        couple=couple.name,
+        is_reference=couple.is_reference,
+        unshared=couple.unshared,
     )
+
+
+class _Couple(NamedTuple):
+    """What a member is told of its couple."""
+
+    name: str | None = None
+    is_reference: bool = False
+    unshared: str | None = None
+
+
+def _couple_of(study: Study, proposal: Proposal) -> _Couple:
+    """Return a trial's couple: of its replicate, or of all replicates if those are compared."""
+    reference = study.reference_of(proposal.point)
+    if reference is None or study.align is None:
+        return _Couple()
+    is_reference = reference == proposal.point
+    if not study.align.unshared:
+        return _Couple(Proposal(reference, proposal.replicate).key, is_reference)
+    other = Proposal(reference, (proposal.replicate + 1) % study.replicates)
+    return _Couple(reference.key, is_reference, other.key)
 
 
 def _cohort(settings: TrialSettings, members: Sequence[Member]) -> Cohort:
@@ -125,5 +148,6 @@ def _cohort(settings: TrialSettings, members: Sequence[Member]) -> Cohort:
         model=_with_norm_of(members, settings.model),
         train=settings.train.shared(),
         collapse=settings.collapse,
+        evaluate=settings.evaluate,
         members=tuple(members),
     )

@@ -23,6 +23,12 @@ MEANT_BEFORE: Mapping[str, object] = {
     "model.stem": None,
     "model.head_norm": None,
     "model.head_out_norm": "none",
+    "evaluate.linear_probe": False,
+    "evaluate.nccc": False,
+    "evaluate.few_shot": 0,
+    "evaluate.cdnv": False,
+    "evaluate.projection": False,
+    "evaluate.train_images": 5000,
 }
 """Settings that came after the first studies were run, and what those studies meant without them.
 

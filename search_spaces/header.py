@@ -13,7 +13,7 @@ from search_spaces.leaves import read_leaves
 from search_spaces.located import LocatedMapping, find_origin, strip_origins
 from search_spaces.schema import read_model
 from search_spaces.study import AlignSettings, Budget, OptimiseSettings, PlannerKind, Question
-from trainer.settings import CollapseSettings, Frozen
+from trainer.settings import CollapseSettings, EvaluateSettings, Frozen
 
 MAX_NAME_LENGTH = 80
 
@@ -43,6 +43,7 @@ class StudyHeader(Frozen):
     seeds: Annotated[int, Field(ge=1)] = 3
     seed: Annotated[int, Field(ge=0)] = 0
     collapse: CollapseSettings = CollapseSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
     optimise: OptimiseSettings | None = None
     align: AlignSettings | None = None
     budget: Budget

@@ -13,6 +13,19 @@ from search_spaces.study import COUPLING_MEASURES, KIND, LR, PlannerKind, Questi
 MAX_SLICES = 100_000
 """More combinations than any budget covers; written down, they would fill the memory."""
 
+EVALUATE_MEASURES: Mapping[str, tuple[str, ...]] = {
+    "probe_accuracy": ("linear_probe",),
+    "nccc_accuracy": ("nccc",),
+    "few_shot_accuracy": ("few_shot",),
+    "knn_accuracy_projection": ("projection",),
+    "probe_accuracy_projection": ("linear_probe", "projection"),
+    "nccc_accuracy_projection": ("nccc", "projection"),
+    "few_shot_accuracy_projection": ("few_shot", "projection"),
+    "cdnv_features": ("cdnv",),
+    "cdnv_projections": ("cdnv",),
+}
+"""Fields of ``evaluate`` without which a trial does not have the measure."""
+
 _DEFAULT_PLANNERS = {
     Question.BOUNDARY: PlannerKind.BISECT,
     Question.GRID: PlannerKind.GRID,
@@ -48,6 +61,7 @@ def check_rules(
     """Complain where question, planner and axes do not fit together."""
     _check_planner(header, root, complaints)
     _check_optimise(header, root, complaints)
+    _check_evaluate(header, root, complaints)
     _check_align(header, settings, root, complaints)
     _check_prior(header, root, complaints)
     _check_utility(header, settings, root, complaints)
@@ -110,6 +124,16 @@ def _check_optimise(header: StudyHeader, root: LocatedMapping, complaints: Compl
         complaints.add(find_origin(root, ("optimise",)), "optimise", message)
 
 
+def _check_evaluate(header: StudyHeader, root: LocatedMapping, complaints: Complaints) -> None:
+    """Complain if what is optimised is not measured."""
+    metric = None if header.optimise is None else header.optimise.metric
+    needed = EVALUATE_MEASURES.get(metric or "", ())
+    if not all(getattr(header.evaluate, name) for name in needed):
+        example = ", ".join(f"{n}: {5 if n == 'few_shot' else 'true'}" for n in needed)
+        message = f"{metric} is not measured; add evaluate: {{{example}}}, or take another metric"
+        complaints.add(find_origin(root, ("optimise", "metric")), "optimise.metric", message)
+
+
 def _check_align(
     header: StudyHeader,
     settings: Mapping[str, Setting],
@@ -126,6 +150,9 @@ def _check_align(
             "objective.kind the reference and what is to be compared with it"
         )
         complaints.add(find_origin(root, ("align", "reference")), "align.reference", message)
+    if header.align.unshared and header.seeds == 1:
+        message = "compares replicates, but there is one; add seeds: 2 or more, or leave it out"
+        complaints.add(find_origin(root, ("align", "unshared")), "align.unshared", message)
     is_default = header.planner is None and header.question is Question.GRID
     if header.planner is not PlannerKind.GRID and not is_default:
         got = "none" if header.planner is None else header.planner.value

@@ -15,7 +15,7 @@ from search_spaces.errors import PointError
 from search_spaces.point import Point, Value
 from search_spaces.prior_boundary import PriorBoundary
 from search_spaces.schema import objective_paths
-from trainer.settings import CollapseSettings, Frozen, TrialSettings
+from trainer.settings import CollapseSettings, EvaluateSettings, Frozen, TrialSettings
 
 KIND = "objective.kind"
 LR = "lr"
@@ -59,6 +59,15 @@ class Budget(Frozen):
 
 Measure = Literal[
     "knn_accuracy",
+    "probe_accuracy",
+    "nccc_accuracy",
+    "few_shot_accuracy",
+    "knn_accuracy_projection",
+    "probe_accuracy_projection",
+    "nccc_accuracy_projection",
+    "few_shot_accuracy_projection",
+    "cdnv_features",
+    "cdnv_projections",
     "train_loss",
     "effective_rank",
     "rankme",
@@ -74,11 +83,16 @@ Measure = Literal[
     "weight_gap",
     "loss_gap",
     "loss_gap_slack",
+    "cka_features_train",
+    "cka_projections_train",
+    "cka_features_unshared",
+    "cka_projections_unshared",
 ]
 """What a finished trial measures (``Outcome.measures``).
 
-The last seven, against the reference, only with ``align`` and for other kinds than it; the last
-two for ``nscl`` against ``cl`` alone.
+Those of ``rules.EVALUATE_MEASURES`` only where ``evaluate`` asks for them, those of
+``COUPLING_MEASURES`` only with ``align``: against the reference, for other kinds than it; the
+``loss_gap`` for ``nscl`` against ``cl`` alone; ``unshared`` with ``align.unshared``, for all.
 """
 
 
@@ -91,6 +105,10 @@ COUPLING_MEASURES = frozenset(
         "weight_gap",
         "loss_gap",
         "loss_gap_slack",
+        "cka_features_train",
+        "cka_projections_train",
+        "cka_features_unshared",
+        "cka_projections_unshared",
     }
 )
 
@@ -107,9 +125,13 @@ class AlignSettings(Frozen):
 
     Trials that are equal in everything but ``objective.kind`` form a couple. A trial whose kind
     lacks an axis of the reference's is compared with the reference at that axis's lowest value.
+
+    ``unshared`` is the control: when they end, all of them, references too, are also compared
+    with the reference of the next replicate, which shares neither initial weights nor batches.
     """
 
     reference: str
+    unshared: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,6 +168,7 @@ class Study:
     source_text: str = field(compare=False, repr=False)
     overrides: tuple[str, ...] = field(default=(), compare=False)
     align: AlignSettings | None = None
+    evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
     prior: str | None = None
     start: PriorBoundary | None = field(default=None, compare=False, repr=False)
 
@@ -169,7 +192,7 @@ class Study:
                 "seeds": self.replicates,
                 "seed": self.seed,
                 "optimise": self.optimise and self.optimise.model_dump(mode="json"),
-                "align": self.align and self.align.model_dump(mode="json"),
+                "align": self.align and self.align.model_dump(mode="json", exclude_defaults=True),
                 "axes": {axis.path: describe_axis(axis) for axis in self.axes},
                 "settings": {kind: self._settings_off_axes(kind) for kind in self.kinds},
             }
@@ -236,7 +259,9 @@ class Study:
             )
         applicable = {path: v for path, v in self.fixed if _applies(path, kind)}
         tree = nest({**applicable, **coordinates}.items())
-        return TrialSettings.model_validate({**tree, "collapse": self.collapse})
+        return TrialSettings.model_validate(
+            {**tree, "collapse": self.collapse, "evaluate": self.evaluate}
+        )
 
     def _kind_at(self, coordinates: Mapping[str, Value]) -> str:
         kind = str(coordinates.get(KIND, self.kinds[0]))

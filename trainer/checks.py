@@ -15,10 +15,12 @@ from trainer.couples import find_references, measure_coupling, measure_loss_gap
 from trainer.data.augment import evaluation_view
 from trainer.data.image_data import ImageData
 from trainer.probes import knn_accuracy
-from trainer.settings import CollapseSettings, DataSettings
+from trainer.seeds import generator_for
+from trainer.settings import CollapseSettings, DataSettings, EvaluateSettings
 from trainer.stack import Stack
 
-_NEIGHBOURS = 20
+NEIGHBOURS = 20
+_KNN_ALONE = EvaluateSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +40,47 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The fixed evaluation set: all test images, and one fixed augmented view of each."""
+    """The fixed evaluation set: all test images, and one fixed augmented view of each.
+
+    Attributes:
+        fitting_NF: Training images that kNN and probes are fitted on; all, or as many as
+            ``settings.train_images``.
+        fitting_labels_N: Their classes.
+        seed: Of the data split; what an evaluation draws derives from it.
+    """
 
     data: ImageData
     images_NF: Tensor
     partner_NF: Tensor
+    fitting_NF: Tensor
+    fitting_labels_N: Tensor
     level: CollapseLevel
+    settings: EvaluateSettings
+    seed: int
 
     @classmethod
-    def of(cls, data: ImageData, settings: DataSettings, collapse: CollapseSettings) -> Self:
+    def of(
+        cls,
+        data: ImageData,
+        settings: DataSettings,
+        collapse: CollapseSettings,
+        evaluate: EvaluateSettings = _KNN_ALONE,
+    ) -> Self:
         """Fix the evaluation set by the split's seed: equal for all replicates of a study."""
         if data.views is None:
             partner_NF = evaluation_view(data, settings).flatten(1)
         else:
             partner_NF = data.views.partner_NF
+        rows_N = _choose_rows(data.train_labels_N, evaluate.train_images, settings.split_seed)
         return cls(
             data=data,
             images_NF=data.test_images_NCHW.flatten(1),
             partner_NF=partner_NF,
+            fitting_NF=data.train_images_NCHW[rows_N].flatten(1),
+            fitting_labels_N=data.train_labels_N[rows_N],
             level=CollapseLevel(collapse.metric, collapse.below),
+            settings=evaluate,
+            seed=settings.split_seed,
         )
 
     def read(self, stack: Stack) -> list[Reading]:
@@ -89,23 +113,30 @@ class Evaluation:
 
         Members whose features are not finite get 0.0.
         """
-        train_MNF, _ = stack.embed(self.data.train_images_NCHW.flatten(1))
+        train_MNF, _ = stack.embed(self.fitting_NF)
         test_MNF, _ = stack.embed(self.images_NF)
         is_finite = _finite_members(train_MNF) & _finite_members(test_MNF)
         return [
             float(
                 knn_accuracy(
                     train_MNF[m],
-                    self.data.train_labels_N,
+                    self.fitting_labels_N,
                     test_MNF[m],
                     self.data.test_labels_N,
-                    neighbours=_NEIGHBOURS,
+                    neighbours=NEIGHBOURS,
                 )
             )
             if is_finite[m]
             else 0.0
             for m in range(len(train_MNF))
         ]
+
+
+def _choose_rows(labels_N: Tensor, most: int, seed: int) -> Tensor:
+    """Return the rows to fit on, ascending: all, or ``most`` of them drawn by the split's seed."""
+    generator = generator_for(seed, "evaluation-train")
+    order_N = torch.randperm(len(labels_N), generator=generator)
+    return order_N[:most].sort().values.to(labels_N.device)
 
 
 def _finite_members(tensor_MND: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from trainer.objective_settings import ObjectiveSettings
 from trainer.settings import (
     CollapseSettings,
     DataSettings,
+    EvaluateSettings,
     Frozen,
     LearningRate,
     ModelSettings,
@@ -30,7 +31,9 @@ class Member(Frozen):
     ``seed`` is the replicate's seed: members with equal seeds start from the same weights and
     see the same batches and augmentations (paired randomness). ``norm`` is the member's own
     normalisation; None takes the cohort's. ``couple`` names the couple it belongs to, which stays
-    in one pack to its end and is compared with its reference.
+    in one pack to its end and is compared with its reference, the one of its replicate.
+    ``unshared`` is the trial of another replicate's reference, in the same couple, which it is
+    compared with at its end.
     """
 
     trial: str
@@ -45,6 +48,7 @@ class Member(Frozen):
     norm: Norm | None = None
     couple: str | None = None
     is_reference: bool = False
+    unshared: str | None = None
 
 
 class Cohort(Frozen):
@@ -59,6 +63,7 @@ class Cohort(Frozen):
     model: ModelSettings
     train: SharedTrainSettings
     collapse: CollapseSettings
+    evaluate: EvaluateSettings = EvaluateSettings()
     members: Annotated[tuple[Member, ...], Field(min_length=1)]
 
     @field_validator("train", mode="before")
@@ -87,8 +92,8 @@ class Outcome(Frozen):
         score: The study's collapse metric at the end; 0.0 (below the range of every metric)
             for a diverged trial.
         measures: Final measures by name, e.g. ``effective_rank``, ``knn_accuracy``,
-            ``train_loss``. Empty of collapse measures when diverged.
-        initial: The same measures before the first step.
+            ``train_loss``, and what the study's ``evaluate`` asks for. Empty when diverged.
+        initial: The same measures before the first step, but for those of ``evaluate``.
         spectrum: Eigenvalues of the uncentred second moment, descending, summing to 1; empty
             when diverged.
         history: Measures at every check.

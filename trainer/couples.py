@@ -30,11 +30,24 @@ def group_couples(members: Sequence[Member]) -> list[tuple[Member, ...]]:
 
 def find_references(members: Sequence[Member]) -> dict[int, int]:
     """Return, for each coupled member's position, that of its reference, if that is there too."""
-    references = {m.couple: i for i, m in enumerate(members) if m.couple and m.is_reference}
-    return {
-        i: references[member.couple]
+    references = {
+        (m.couple, m.replicate): i for i, m in enumerate(members) if m.couple and m.is_reference
+    }
+    found = {
+        i: references.get((member.couple, member.replicate))
         for i, member in enumerate(members)
-        if not member.is_reference and member.couple in references
+        if member.couple and not member.is_reference
+    }
+    return {i: reference for i, reference in found.items() if reference is not None}
+
+
+def find_unshared(members: Sequence[Member]) -> dict[int, int]:
+    """Return, for each member's position, that of another replicate's reference, if it has one."""
+    places = {member.trial: i for i, member in enumerate(members)}
+    return {
+        i: places[member.unshared]
+        for i, member in enumerate(members)
+        if member.unshared in places and member.couple is not None
     }
 
 

@@ -1,6 +1,6 @@
 """What is written down about each member on the way, who is decided, and the outcomes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -106,17 +106,15 @@ class Logbook:
             coupling=_coupling(entry),
         )
 
-    def close(self, member: Member, knn: float, step: int) -> None:
-        """End a member in the state of its last check, with its final kNN accuracy."""
+    def close(self, member: Member, final: Mapping[str, float], step: int) -> None:
+        """End a member in the state of its last check, with its final measures."""
         entry = self._entries[member.trial]
         last = entry.readings[-1]
         entry.outcome = Outcome(
             trial=member.trial,
-            regime=self._classify(entry, knn=knn),
+            regime=self._classify(entry, knn=final["knn_accuracy"]),
             score=last.score,
-            measures=last.values
-            | {"train_loss": entry.losses[-1], "knn_accuracy": knn}
-            | last.coupling,
+            measures=last.values | {"train_loss": entry.losses[-1]} | dict(final) | last.coupling,
             initial=_initial(entry),
             spectrum=last.spectrum,
             history=_history(entry),

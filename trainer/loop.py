@@ -23,6 +23,7 @@ from trainer.data.image_data import ImageData
 from trainer.data.training_data import load_training_data
 from trainer.denormals import flush_denormals
 from trainer.errors import BatchTooLargeError
+from trainer.final_measures import measure_ends
 from trainer.stack import Stack
 from trainer.training import Training
 
@@ -74,7 +75,7 @@ def train_cohort(
     """
     data = load_training_data(cohort.data, cohort.model, device, dtype)
     _require_one_batch(data, cohort)
-    evaluation = Evaluation.of(data, cohort.data, cohort.collapse)
+    evaluation = Evaluation.of(data, cohort.data, cohort.collapse, cohort.evaluate)
     file = None if checkpoints is None else checkpoints.of(cohort, device, dtype)
     training = None
     if file is not None:
@@ -164,10 +165,10 @@ def _let_go(training: Training, evaluation: Evaluation, crew: Crew, *, is_last: 
     decided = crew.follow([is_last or logbook.is_decided(member) for member in stack.members])
     if not any(decided):
         return
-    accuracies = evaluation.knn_accuracies(stack)
-    for member, accuracy, leaves in zip(stack.members, accuracies, decided, strict=True):
+    measures = measure_ends(evaluation, stack, decided)
+    for member, final, leaves in zip(stack.members, measures, decided, strict=True):
         if leaves:
-            logbook.close(member, accuracy, training.step)
+            logbook.close(member, final, training.step)
     _keep(stack, [not leaves for leaves in decided])
 
 

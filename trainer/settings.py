@@ -159,7 +159,7 @@ class ModelSettings(Frozen):
     head_norm: Norm | None = None
     head_out_norm: Literal["none", "batch"] = "none"
     embed_dim: Annotated[int, Field(ge=2)] = 32
-    norm: Annotated[Norm, Field(default_factory=_default_norm)]
+    norm: Norm = Field(default_factory=_default_norm)
 
 
 class SharedTrainSettings(Frozen):
@@ -236,6 +236,28 @@ class CollapseSettings(Frozen):
     utility: Literal["knn_accuracy", "train_loss"] = "knn_accuracy"
 
 
+class EvaluateSettings(Frozen):
+    """What is measured of a trial when it ends, beside the kNN accuracy of encoder features.
+
+    Everything is fitted on training images without augmentation and scored on the test images:
+    ``linear_probe`` (probe_accuracy), ``nccc`` (nearest class centre), ``few_shot`` so many
+    samples of each class (class centres, mean of 20 draws; 0 switches it off), all of encoder
+    features; with ``projection`` they and kNN are measured of projections too (names end in
+    _projection). ``cdnv`` is the variability of classes against their distance, in features and
+    projections of the test images.
+
+    ``train_images`` bounds what is fitted on, kNN's neighbours included: a larger train split is
+    represented by as many of its images, drawn once by ``data.split_seed``.
+    """
+
+    linear_probe: bool = False
+    nccc: bool = False
+    few_shot: Annotated[int, Field(ge=0)] = 0
+    cdnv: bool = False
+    projection: bool = False
+    train_images: Annotated[int, Field(ge=100)] = 5000
+
+
 LearningRate = Annotated[float, Field(gt=0.0)]
 
 
@@ -248,3 +270,4 @@ class TrialSettings(Frozen):
     objective: ObjectiveSettings
     lr: LearningRate
     collapse: CollapseSettings = CollapseSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()

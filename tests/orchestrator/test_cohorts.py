@@ -211,3 +211,47 @@ def test_without_align_nobody_is_coupled() -> None:
         assert {(member.couple, member.is_reference) for member in cohort.members} == {
             (None, False)
         }
+
+
+UNSHARED = make_tiny(
+    "question=grid",
+    "planner=grid",
+    "objective.kind=[cl, nscl]",
+    "lr=[0.01, 0.1]",
+    "align.reference=cl",
+    "align.unshared=true",
+)
+
+
+def test_unshared_couples_hold_all_replicates_and_name_the_next_ones_reference() -> None:
+    points = [point.replace("lr", lr) for point in UNSHARED.slices() for lr in (0.01, 0.1)]
+    replicates = range(UNSHARED.replicates)
+    cohorts = group_cohorts(UNSHARED, [Proposal(p, r) for p in points for r in replicates])
+    for pack in [pack for cohort in cohorts for pack in cut_packs(cohort, 2, 1)]:
+        assert len({member.couple for member in pack.members}) == 1
+        assert len(pack.members) == 2 * UNSHARED.replicates
+        by_trial = {member.trial: member for member in pack.members}
+        for member in pack.members:
+            assert member.unshared is not None
+            other = by_trial[member.unshared]
+            assert other.is_reference
+            assert other.objective.kind == "cl"
+            assert other.replicate == (member.replicate + 1) % UNSHARED.replicates
+            assert (other.lr, other.seed == member.seed) == (member.lr, False)
+
+
+MODELS = make_tiny(
+    "question=grid",
+    "planner=grid",
+    "lr=0.1",
+    "model={encoder: conv, hidden: [8], norm: [batch, group], head_norm: [none, batch]}",
+    "model.head_out_norm=[none, batch]",
+)
+
+
+def test_convolutions_of_different_norms_and_heads_are_cohorts_of_their_own() -> None:
+    points = MODELS.slices()
+    cohorts = group_cohorts(MODELS, [Proposal(point, r) for point in points for r in range(2)])
+    found = {(c.model.norm, c.model.head_norm, c.model.head_out_norm) for c in cohorts}
+    assert len(found) == len(cohorts) == 8
+    assert {member.norm for cohort in cohorts for member in cohort.members} == {None}

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import get_args
 
+from search_spaces.rules import EVALUATE_MEASURES
 from search_spaces.schema import (
     objective_models,
     objective_paths,
@@ -31,7 +32,7 @@ def test_nested_settings_are_dotted_paths() -> None:
     assert paths["data.augment.noise_std"].is_number
     assert paths["model.hidden"].is_sequence
     assert paths["train.batch_size"].is_whole
-    assert paths["model.norm"].choices == ("batch", "layer", "none")
+    assert paths["model.norm"].choices == ("batch", "group", "layer", "none")
     assert paths["lr"].is_required
     assert not any(path.startswith(("objective", "collapse")) for path in paths)
 
@@ -46,5 +47,5 @@ def test_a_key_shared_by_kinds_never_is_a_value_of_one_and_a_mapping_of_another(
 
 def test_the_metrics_that_can_be_optimised_are_those_that_are_measured() -> None:
     collapse = {f.name for f in dataclasses.fields(Collapse) if f.name != "spectrum_K"}
-    others = {"knn_accuracy", "train_loss"} | COUPLING_MEASURES
+    others = {"knn_accuracy", "train_loss"} | COUPLING_MEASURES | EVALUATE_MEASURES.keys()
     assert set(get_args(Measure)) == collapse | others
