@@ -5,7 +5,7 @@ A leaf module: it imports nothing, so that the mathematics below may raise from 
 TrainerError
 ├── BatchTooLargeError          the train split has fewer images than one batch
 ├── SettingError                a setting asks for what cannot be had
-│   ├── DataError               images cannot be had as asked
+│   ├── DataError               images or sounds cannot be had as asked
 │   │   ├── DataSettingsError   a source does not take a setting
 │   │   ├── MissingSourceError  a source is not on disk
 │   │   └── BadSourceError      what is on disk is not what the source's files should be
@@ -67,7 +67,7 @@ class SettingError(TrainerError):
 
 
 class DataError(SettingError):
-    """Images cannot be had as asked."""
+    """Images or sounds cannot be had as asked."""
 
     section = "data"
 

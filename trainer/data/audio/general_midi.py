@@ -20,6 +20,9 @@ from trainer.seeds import derive_seed
 
 DEFAULT_SOUNDFONT = Path("/usr/share/sounds/sf2/TimGM6mb.sf2")
 OTHER_SOUNDFONT = Path("/usr/share/sounds/sf3/MuseScore_General_Lite.sf3")
+"""Other recordings of the same instruments. TinySoundFont plays its pianos (programs 0, 1 and 3)
+20 to 40 dB softer than the rest, and not always louder at a higher velocity."""
+
 _HOW_TO_GET = (
     f"run: apt-get install timgm6mb-soundfont ({DEFAULT_SOUNDFONT}), for another one "
     f"apt-get install musescore-general-soundfont-small ({OTHER_SOUNDFONT}), or give the path of "

@@ -5,6 +5,7 @@ Nobody can listen to a test, so spectra and levels stand for it.
 
 import itertools
 import math
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,14 @@ def test_a_source_has_clips_captions_and_sounds() -> None:
 def test_equal_settings_open_equal_sources() -> None:
     assert opened().clips == opened().clips
     assert opened().digest() == opened().digest()
+
+
+@needs_soundfont
+def test_a_source_can_be_sent_to_another_process() -> None:
+    source = opened()
+    sent = pickle.loads(pickle.dumps(source))
+    assert sent == source
+    assert torch.equal(sent.read(0), source.read(0))
 
 
 @needs_soundfont

@@ -1,5 +1,6 @@
 """Published datasets, written tiny: clips, captions, splits and folds are read back."""
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -172,3 +173,12 @@ def test_missing_files_can_be_skipped(tmp_path: Path) -> None:
     write_audiocaps(tmp_path)
     (tmp_path / "train" / "v1.wav").unlink()
     assert "v1_30" not in splits_by_id(opened("audiocaps", tmp_path, missing="skip"))
+
+
+def test_a_source_can_be_sent_to_another_process(tmp_path: Path) -> None:
+    write_esc(tmp_path)
+    source = opened("esc50", tmp_path, fold=1)
+    sent = pickle.loads(pickle.dumps(source))
+    assert sent == source
+    assert torch.equal(sent.read(2), source.read(2))
+    assert sent.digest() == source.digest()
