@@ -8,6 +8,7 @@ Shape legend: N = images, C = channels, H = height, W = width, F = features.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from trainer.data.audio.torchaudio_import import import_torchaudio
 from trainer.errors import ModelSettingsError
 from trainer.models.channel_norm import drop_counter, replace_batch_norms
 from trainer.models.mlp import lay_out_head
@@ -180,6 +182,8 @@ def _load(
 
 def _transformers() -> Any:
     """Import the library only where it is needed: that takes 6 seconds."""
+    if find_spec("torchaudio") is not None:
+        import_torchaudio()  # transformers would import it as it is: an error beside a CPU torch
     import transformers  # noqa: PLC0415
 
     return transformers
