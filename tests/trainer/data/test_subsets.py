@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.data.image_source import Bytes, ImageSource, SourceSplit, Whole
-from trainer.data.subsets import choose_rows, imbalanced_sizes, limited_sizes
+from trainer.data.images import know_images, load_images
+from trainer.data.subsets import choose_rows, imbalanced_sizes, keep_classes, limited_sizes
 from trainer.errors import DataSettingsError
 from trainer.settings import DataSettings
 
@@ -106,3 +107,39 @@ def test_a_limit_is_kept_exactly_with_nearly_equal_shares(
 def test_a_limit_below_the_classes_is_refused() -> None:
     with pytest.raises(DataSettingsError, match="limit: expected at least 5, one image of each"):
         choose_rows(source_of([9] * 5, has_test=True), digits(limit=4))
+
+
+@settings(deadline=None, max_examples=30)
+@given(sizes=st.lists(st.integers(1, 9), min_size=3, max_size=6), data=st.data())
+def test_the_first_classes_are_kept_with_their_own_images(
+    sizes: list[int], data: st.DataObject
+) -> None:
+    count = data.draw(st.integers(2, len(sizes)))
+    labels = np.random.default_rng(1).permutation(np.repeat(np.arange(len(sizes)), sizes))
+
+    def read(rows: Whole) -> Bytes:
+        return rows.astype(np.uint8)[:, None, None, None]  # every image says where it lies
+
+    split = SourceSplit("here", labels, read)
+    whole = ImageSource(split, split, len(sizes), (1, 1, 1))
+    kept = keep_classes(whole, digits(classes=count))
+    assert kept.class_count == count
+    assert kept.test is not None
+    for part in (kept.train, kept.test):
+        places = part.read(np.arange(len(part.labels_N))).ravel()
+        assert places.tolist() == np.flatnonzero(labels < count).tolist()
+        assert labels[places].tolist() == part.labels_N.tolist()
+
+
+def test_more_classes_than_there_are_are_refused() -> None:
+    with pytest.raises(DataSettingsError, match=r"classes: expected at most 3, .* digits .* got 4"):
+        keep_classes(source_of([5, 5, 5], has_test=True), digits(classes=4))
+
+
+def test_fewer_classes_of_the_digits_are_known_without_loading_them() -> None:
+    wanted = digits(classes=3, limit=200)
+    facts, images = know_images(wanted), load_images(wanted)
+    assert facts.class_count == images.class_count == 3
+    assert facts.train_count == len(images.train_labels_N) == 200
+    assert facts.test_count == len(images.test_labels_N)
+    assert set(images.train_labels_N.tolist()) == {0, 1, 2}
