@@ -12,6 +12,7 @@ from ray import train
 from ray.train.torch import get_device
 from ray.util.queue import Queue
 
+from trainer.allocator import keep_freed_memory
 from trainer.checkpoint import Checkpoints
 from trainer.cohort import Cohort, Outcome
 from trainer.crew import ALONE, Crew
@@ -35,6 +36,7 @@ def serve_packs(settings: LaneSettings, work: Queue, done: Queue) -> None:
     """Train packs from ``work`` until None comes: the training function of every worker."""
     # Two threads on a busy two-core machine made a 1.3 ms step take up to 840 ms.
     torch.set_num_threads(1)
+    keep_freed_memory()
     device = get_device()
     limit_memory(device, settings.gpu_fraction)
     rank = train.get_context().get_world_rank()

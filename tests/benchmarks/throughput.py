@@ -93,6 +93,9 @@ def _parts(plot: Path | None) -> dict[str, Callable[[], Iterator[Row]]]:
 def compare_stacked() -> Iterator[Row]:
     """Yield members per second of a stack against plain models one after another."""
     from tests.benchmarks.stacking import LARGE, SMALL, TINY, compare_stacking  # noqa: PLC0415
+    from trainer.allocator import keep_freed_memory  # noqa: PLC0415
+
+    keep_freed_memory()  # as every worker of a lane does; the peer has it too
 
     for size, goal in ((TINY, 15.0), (SMALL, 1.8), (LARGE, 1.0)):
         name = f"{size.members} stacked members, {size.name}"
