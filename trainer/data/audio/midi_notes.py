@@ -51,13 +51,17 @@ class NoteDrawer:
     def draw(self, split: Split, count: int) -> list[Notes]:
         """Return ``count`` clips of a split, all different.
 
+        All numbers of events are equally likely; where the clips of one number run out, the
+        others fill up.
+
         Raises:
             DataSettingsError: If there are not so many.
         """
         drawn: dict[Notes, None] = {}
+        events = list(range(self._settings.fewest_events, self._settings.most_events + 1))
         for number in range(count):
             rng = random.Random(derive_seed(self._seed, "midi-clip", split, number))
-            notes = self._draw_new(split, rng, drawn)
+            notes = self._draw_new(split, events, rng, drawn)
             if notes is None:
                 raise DataSettingsError(
                     f"general_midi.{split}_clips",
@@ -67,18 +71,27 @@ class NoteDrawer:
             drawn[notes] = None
         return list(drawn)
 
-    def _draw_new(self, split: Split, rng: random.Random, drawn: dict[Notes, None]) -> Notes | None:
-        fewest, most = self._settings.fewest_events, self._settings.most_events
-        for _ in range(_TRIES):
-            # Drawn in every try: where all clips of one note are there, longer ones follow.
-            events = fewest + _below(most - fewest + 1, rng)
-            chosen = self._draw_instruments(split, events, rng)
-            if len(set(chosen)) < events or not self._may_combine(chosen, split):
-                continue
-            notes = tuple(self._draw_note(position, split, events, rng) for position in chosen)
-            if notes not in drawn:
-                return notes
+    def _draw_new(
+        self, split: Split, events: list[int], rng: random.Random, drawn: dict[Notes, None]
+    ) -> Notes | None:
+        """Return a clip that is not among ``drawn``, or None if none is found.
+
+        Numbers of events whose clips have run out are removed from ``events``.
+        """
+        while events:
+            chosen = events[_below(len(events), rng)]
+            for _ in range(_TRIES):
+                notes = self._try(split, chosen, rng)
+                if notes is not None and notes not in drawn:
+                    return notes
+            events.remove(chosen)
         return None
+
+    def _try(self, split: Split, events: int, rng: random.Random) -> Notes | None:
+        chosen = self._draw_instruments(split, events, rng)
+        if len(set(chosen)) < events or not self._may_combine(chosen, split):
+            return None
+        return tuple(self._draw_note(position, split, events, rng) for position in chosen)
 
     def _draw_instruments(self, split: Split, events: int, rng: random.Random) -> tuple[int, ...]:
         if split != "train":

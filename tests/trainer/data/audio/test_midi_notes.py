@@ -78,6 +78,12 @@ def test_events_keys_and_velocities_stay_in_their_ranges() -> None:
             assert note.velocity in VELOCITIES
 
 
+@pytest.mark.parametrize("split", SPLITS)
+def test_clips_of_one_two_and_three_events_are_equally_frequent(split: Split) -> None:
+    counts = Counter(len(notes) for notes in drawn(600)[split])
+    assert all(150 < counts[events] < 250 for events in (1, 2, 3))
+
+
 def test_train_clips_know_every_instrument() -> None:
     clips = drawn(2000)["train"]
     assert {note.instrument for note in notes_of(clips)} == set(range(175))
