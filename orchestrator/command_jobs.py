@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console, JustifyMethod, RenderableType
@@ -12,15 +12,16 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.command_read import summarise_folder
-from orchestrator.command_submit import Submitted
 from orchestrator.folder import StudyFolder
 from orchestrator.job import EXIT_INTERRUPTED, Job, find_job
 from orchestrator.jobs import JobCluster
 from orchestrator.mlflow_store import Store, locate_store
 
+if TYPE_CHECKING:
+    from orchestrator.command_submit import Submitted
+
 _PROGRESS = ("finished", "pending", "missing", "budget")
-_COLUMNS = ("id", "state", "submitted", "minutes", *_PROGRESS, "reason")
+_COLUMNS = ("id", "state", "submitted", "minutes", "trials", "missing", "reason")
 
 
 def list_jobs(cluster: JobCluster) -> list[dict[str, Any]]:
@@ -57,6 +58,9 @@ def describe_job(job: Job) -> dict[str, Any]:
     folder = StudyFolder(Path(job.request.results) / job.study)
     row |= {"digest": job.request.digest, "results": str(folder.path)}
     if folder.ledger.is_file():
+        # Loads torch: a listing of a cluster elsewhere need not wait for it.
+        from orchestrator.command_read import summarise_folder  # noqa: PLC0415
+
         summary = summarise_folder(folder)
         row |= {name: summary[name] for name in _PROGRESS}
     return row
@@ -66,14 +70,14 @@ def show_jobs(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     """Return the rows as a table."""
     if not rows:
         return Text("no study was submitted to this cluster; begin with: rankfall submit demo")
-    shown = [name for name in _COLUMNS if any(row[name] is not None for row in rows)]
     table = Table(box=None, pad_edge=False)
-    for name in shown:
-        is_number = name in ("minutes", *_PROGRESS)
-        justify: JustifyMethod = "right" if is_number else "left"
+    for name in _COLUMNS:
+        justify: JustifyMethod = "right" if name in ("minutes", "trials", "missing") else "left"
         table.add_column(name, justify=justify, overflow="fold", no_wrap=name != "reason")
     for row in rows:
-        table.add_row(*[Text("-" if row[name] is None else str(row[name])) for name in shown])
+        told = f"{row['finished']} of {row['budget']}" if row["budget"] else None
+        cells = {**row, "trials": told, "submitted": (row["submitted"] or "")[:16]}
+        table.add_row(*[Text(_cell(cells[name])) for name in _COLUMNS])
     return table
 
 
@@ -124,7 +128,7 @@ def await_job(cluster: JobCluster, job_id: str, screen: Console) -> int:
     return job.code
 
 
-def describe_submitted(submitted: Submitted, address: str | None) -> dict[str, Any]:
+def describe_submitted(submitted: "Submitted", address: str | None) -> dict[str, Any]:
     """Return the id of a new job, where to look, and what to type next."""
     job_id, request = submitted.id, submitted.request
     where = "" if address is None else f" --address {address}"
@@ -160,6 +164,10 @@ def find_mlflow(study: str, tracking_uri: str | None, results: str) -> str:
     if store.is_server:
         return f"{store.redacted} (experiment rankfall/{study})"
     return f"rankfall ui --results {shlex.quote(results)}"
+
+
+def _cell(value: object) -> str:
+    return "-" if value is None else str(value)
 
 
 def _say_time(moment: datetime | None) -> str | None:

@@ -58,14 +58,16 @@ class HandReport:
     def take(self) -> dict[str, Any]:
         """Return what is new, so that no outcome waits for the rest of the hand.
 
-        ``raised`` and ``lost`` (packs and reasons) and ``starts`` (packs and the member-steps
-        that their attempts began with) are of the whole hand: they decide what is retried.
+        ``at_work`` are the packs in training. ``raised`` and ``lost`` (packs and reasons) and
+        ``starts`` (packs and the member-steps that their attempts began with) are of the whole
+        hand: they decide what is retried.
         """
         outcomes, self._outcomes = self._outcomes, []
         notices, self._notices = self._notices, []
         return {
             "done": self._is_lost or not self._waiting,
             "member_steps_running": sum(self._steps.values()),
+            "at_work": list(self._steps),
             "outcomes": outcomes,
             "notices": notices,
             # Pairs, for Tune leaves empty dicts out of results.

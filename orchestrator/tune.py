@@ -7,7 +7,7 @@ Tune's own experiment state is scratch: the ledger is the truth and Tune is neve
 """
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +24,10 @@ from trainer.cohort import Cohort, Outcome
 from trainer.errors import LaneError
 from trainer.lane import Lane
 from trainer.lane_messages import LaneSettings
+from trainer.last_call import LastCall
 
 _POLL_SECONDS = 0.5
+_LAST_SECONDS = 15.0
 _PACKS = "packs"
 
 
@@ -104,7 +106,13 @@ class CohortSearch(Searcher):
         self._watcher = watcher
         self._running: dict[str, Hand] = {}
         self._steps: dict[str, int] = {}
+        self._at_work: dict[str, list[str]] = {}
         self._retries = Retries()
+
+    @property
+    def at_work(self) -> list[str]:
+        """The packs in training, as far as their lanes have told."""
+        return [pack_id for packs in self._at_work.values() for pack_id in packs]
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next hand as a Tune config; None while others are at work."""
@@ -120,6 +128,7 @@ class CohortSearch(Searcher):
         """Take in the outcomes of finished packs and pass on the progress."""
         self._take(result)
         self._steps[trial_id] = result["member_steps_running"]
+        self._at_work[trial_id] = result["at_work"]
         self._watcher.on_steps(sum(self._steps.values()))
 
     def on_trial_complete(
@@ -132,6 +141,7 @@ class CohortSearch(Searcher):
         """
         hand = self._running.pop(trial_id)
         self._steps.pop(trial_id, None)
+        self._at_work.pop(trial_id, None)
         if result is None or error:
             self._watcher.on_notice("a lane died and is started anew")
             raised, lost = {}, {p.cohort_id: "the lane died: see Ray's log" for p in hand}
@@ -174,12 +184,15 @@ def run_cohorts(
 
     Raises:
         SweepCutError: If Ray stops before the conductor has finished.
+        KeyboardInterrupt: When interrupted, after the packs at work wrote checkpoints.
     """
     conductor.deal_for(plan)
+    search = CohortSearch(conductor, settings, watcher)
+    LastCall(settings.checkpoints).withdraw()
     tuner = tune.Tuner(
         tune.with_resources(LaneTrainable, {"CPU": DRIVER_CPUS}),
         tune_config=tune.TuneConfig(
-            search_alg=CohortSearch(conductor, settings, watcher),
+            search_alg=search,
             num_samples=-1,
             max_concurrent_trials=plan.lanes,
             reuse_actors=True,
@@ -190,9 +203,23 @@ def run_cohorts(
             name="tune", storage_path=str(settings.scratch), verbose=0, callbacks=[]
         ),
     )
-    tuner.fit()
+    try:
+        tuner.fit()
+    except KeyboardInterrupt:
+        _call_last(search.at_work, settings, watcher)
+        raise
     if not conductor.is_finished:
         raise SweepCutError("Ray ended the sweep before its time; finished trials are kept")
+
+
+def _call_last(at_work: Sequence[str], settings: LaneSettings, watcher: Watcher) -> None:
+    """Have the packs at work write checkpoints: their lanes live until Ray is left."""
+    watcher.on_notice("stopping: the packs at work write checkpoints")
+    last_call = LastCall(settings.checkpoints)
+    last_call.make()
+    late = last_call.await_answers(at_work, settings.outbox, _LAST_SECONDS)
+    if late:
+        watcher.on_notice(f"{len(late)} packs go on from older checkpoints")
 
 
 def _members(packs: Iterable[Cohort]) -> list[str]:

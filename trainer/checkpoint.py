@@ -24,6 +24,7 @@ from torch import Tensor
 from trainer.cohort import Cohort
 from trainer.durable import write_durably
 from trainer.errors import CheckpointError
+from trainer.last_call import LastCall
 
 _LOG = logging.getLogger(__name__)
 _FORMAT = "rankfall-checkpoint-1"
@@ -73,6 +74,7 @@ class Checkpoints:
             _key(pack, device, dtype),
             self.every_seconds,
             self.read_clock,
+            LastCall(self.folder),
         )
 
     def remove(self, pack_id: str) -> None:
@@ -86,13 +88,20 @@ class Checkpoints:
 
 @dataclass(slots=True)
 class CheckpointFile:
-    """The checkpoint of one pack. ``key``: what it must have been written for."""
+    """The checkpoint of one pack.
+
+    Attributes:
+        key: What it must have been written for.
+        last_call: Asks for one more, whenever the last was written.
+    """
 
     path: Path
     key: str
     every_seconds: float
     read_clock: Callable[[], float]
+    last_call: LastCall
     _written_at: float = field(init=False)
+    _has_answered: bool = False
 
     def __post_init__(self) -> None:
         """Start the clock: the first checkpoint is due after ``every_seconds``."""
@@ -100,11 +109,14 @@ class CheckpointFile:
 
     @property
     def is_due(self) -> bool:
-        """Whether the last checkpoint is old enough for a new one."""
-        return self.read_clock() - self._written_at >= self.every_seconds
+        """Whether the last checkpoint is old enough for a new one, or none will follow."""
+        if self.read_clock() - self._written_at >= self.every_seconds:
+            return True
+        return not self._has_answered and self.last_call.is_made
 
     def write(self, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint; one that cannot be written is logged and costs nothing else."""
+        self._has_answered = self.last_call.is_made
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_durably(self.path, encode(checkpoint, self.key))
