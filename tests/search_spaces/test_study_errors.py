@@ -93,7 +93,7 @@ def test_the_sample_itself_is_valid() -> None:
             "data: {source: digits}",
             "data:",
             "s.yaml:3: data: expected a mapping with keys of: source, test_fraction, split_seed, "
-            "folder, image_size, colour, limit, imbalance, augment; got nothing",
+            "folder, image_size, colour, classes, limit, imbalance, augment; got nothing",
         ),
         (
             "budget: {trials: 40}",
