@@ -60,7 +60,7 @@ def _sounds_of(folder: Path, name: str) -> Path:
 
 
 def _entry(row: Row, split: Split, sounds: Path) -> Entry:
-    name = row.text("file_name")
+    name = row.file_name("file_name")
     captions = tuple(row.text(column) for column in _CAPTIONS)
     # Freesound's names are not unique across the splits.
     clip = Clip(f"{split}/{name}", split, {"en": captions})

@@ -121,7 +121,7 @@ def _source(
     entries: list[Entry] = []
     for row in rows:
         number = int(row.text(layout.number))
-        name, file_name = name_by_number[number], row.text(layout.name)
+        name, file_name = name_by_number[number], row.file_name(layout.name)
         clip = Clip(
             id=file_name,
             split=_split_of(row.whole("fold", 1, layout.folds), settings.fold, layout.folds),

@@ -111,7 +111,7 @@ def _classes_of(row: Row) -> list[str]:
 
 
 def _entry(row: Row, split: Split, columns: Columns, label_by_name: dict[str, int]) -> Entry:
-    name = row.text("path")
+    name = row.file_name("path")
     clip = Clip(
         id=row.text("id") if "id" in row.fields else name,
         split=split,

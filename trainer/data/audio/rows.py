@@ -41,6 +41,15 @@ class Row:
             raise self.bad(f"expected a {kind}, got an empty field; fill it or remove the row")
         return text
 
+    def file_name(self, column: str) -> str:
+        """Return a field as it stands: names of files may begin or end with spaces.
+
+        Raises:
+            BadClipError: If it is empty.
+        """
+        self.text(column)
+        return self.fields[column]
+
     def whole(self, column: str, lowest: int, highest: int) -> int:
         """Return a whole number.
 
@@ -75,14 +84,14 @@ def read_rows(path: Path, columns: Collection[str], how_to_get: str) -> list[Row
     Raises:
         MissingSourceError: If there is no file.
         BadSourceError: If it is no UTF-8, has no rows or lacks a column.
-        BadClipError: If a row has more or fewer fields than there are columns.
+        BadClipError: If a row is no CSV, or has more or fewer fields than there are columns.
     """
     if not path.is_file():
         raise MissingSourceError("folder", f"there is no file {path}; {how_to_get}")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = _parse(path, file, columns)
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
         raise BadSourceError("folder", f"{path}: expected CSV in UTF-8 ({error})") from error
     if not rows:
         raise BadSourceError("folder", f"{path}: expected a row for each clip, got none")
@@ -91,7 +100,17 @@ def read_rows(path: Path, columns: Collection[str], how_to_get: str) -> list[Row
 
 def _parse(path: Path, file: TextIO, columns: Collection[str]) -> list[Row]:
     reader = csv.reader(file, strict=True)
-    names = [name.strip() for name in next(reader, [])]
+    try:
+        names = [name.strip() for name in next(reader, [])]
+        _check_columns(path, names, columns)
+        return [_row(path, reader.line_num, names, fields) for fields in reader if fields]
+    except csv.Error as error:
+        raise BadClipError(
+            "folder", f"{path}:{reader.line_num}: expected a row of CSV ({error})"
+        ) from error
+
+
+def _check_columns(path: Path, names: list[str], columns: Collection[str]) -> None:
     lacking = [column for column in columns if column not in names]
     if lacking or len(set(names)) < len(names):
         raise BadSourceError(
@@ -99,15 +118,13 @@ def _parse(path: Path, file: TextIO, columns: Collection[str]) -> list[Row]:
             f"{path}:1: expected the columns {', '.join(columns)}, each once, got "
             f"{', '.join(names) or 'nothing'}",
         )
-    rows: list[Row] = []
-    for fields in reader:
-        if not fields:
-            continue
-        row = Row(path, reader.line_num, dict(zip(names, fields, strict=False)))
-        if len(fields) != len(names):
-            raise row.bad(
-                f"expected {len(names)} fields, got {len(fields)}; a field with a comma needs "
-                "quotation marks"
-            )
-        rows.append(row)
-    return rows
+
+
+def _row(path: Path, line: int, names: list[str], fields: list[str]) -> Row:
+    row = Row(path, line, dict(zip(names, fields, strict=False)))
+    if len(fields) != len(names):
+        raise row.bad(
+            f"expected {len(names)} fields, got {len(fields)}; a field with a comma needs "
+            "quotation marks"
+        )
+    return row

@@ -154,3 +154,10 @@ def test_a_language_without_a_column_is_refused(tmp_path: Path) -> None:
     write_manifest(tmp_path, ROWS)
     with pytest.raises(DataSettingsError, match=r"languages: .* captions in en, fr, got 'zh'"):
         opened(tmp_path, languages=["en", "zh"])
+
+
+def test_names_of_files_may_begin_with_a_space(tmp_path: Path) -> None:
+    write_manifest(tmp_path, [{"path": " a.wav", "caption": " rain ", "split": "test"}])
+    source = opened(tmp_path)
+    assert source.clips[0].captions["en"] == ("rain",)
+    assert len(source.read(0)) == 6400

@@ -180,6 +180,12 @@ def test_a_listing_without_rows_or_in_another_encoding_is_refused(tmp_path: Path
         opened("manifest", tmp_path)
 
 
+def test_a_row_that_is_no_csv_is_named(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text('path,caption\na.wav,rain\nb.wav,"a "dog"\n')
+    with pytest.raises(BadClipError, match=r"manifest\.csv:3: expected a row of CSV"):
+        opened("manifest", tmp_path)
+
+
 def test_a_stamp_without_an_english_caption_is_named(tmp_path: Path) -> None:
     write_stamps(tmp_path)
     (tmp_path / "animals/birds/crow.txt").write_text("\nfr.utf8=Un corbeau.\n", "utf-8")
