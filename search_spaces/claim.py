@@ -21,6 +21,7 @@ DERIVED_MEASURES = (
     "critical_lr_over_temperature",
     "weight_gap_growth",
     "angle_excess",
+    "cka_shared_excess",
 )
 """What a claim may measure besides the outcomes' own measures.
 
@@ -29,6 +30,8 @@ DERIVED_MEASURES = (
 ``weight_gap_growth``: the last weight gap to the reference minus that at a quarter of training.
 ``angle_excess``: degrees between the weights of member and reference minus degrees between their
 features, arccos(CKA).
+``cka_shared_excess``: CKA of features with the reference that shares weights and batches minus CKA
+with that of another seed.
 """
 
 THRESHOLD_MEASURES = frozenset({"critical_lr", "critical_lr_over_temperature"})

@@ -19,6 +19,7 @@ from search_spaces.load import load_study, parse_study
 from search_spaces.located import LocatedMapping, describe, find_origin, strip_origins
 from search_spaces.origin import Origin, Problem
 from search_spaces.point import Value
+from search_spaces.rules import EVALUATE_MEASURES
 from search_spaces.schema import read_model
 from search_spaces.study import COUPLING_MEASURES, LR, Study
 from search_spaces.study_text import read_study_text
@@ -144,9 +145,22 @@ def _check_contrast(contrast: Contrast, study: Study) -> Iterator[tuple[str, str
         yield "along", f"{contrast.along} is no axis of study {study.name}: {', '.join(axes)}"
     if contrast.measure in THRESHOLD_MEASURES and LR not in axes:
         yield "measure", f"{contrast.measure} needs lr on an axis of study {study.name}"
-    needs_align = contrast.measure in {*COUPLING_MEASURES, "weight_gap_growth", "angle_excess"}
-    if needs_align and study.align is None:
-        yield "measure", f"{contrast.measure} needs align in study {study.name}"
+    yield from _check_measured(contrast.measure, study)
+
+
+_NEEDS_ALIGN = frozenset(
+    {*COUPLING_MEASURES, "weight_gap_growth", "angle_excess", "cka_shared_excess"}
+)
+
+
+def _check_measured(measure: str, study: Study) -> Iterator[tuple[str, str]]:
+    if measure in _NEEDS_ALIGN and study.align is None:
+        yield "measure", f"{measure} needs align in study {study.name}"
+    elif "shared" in measure and not (study.align is not None and study.align.unshared):
+        yield "measure", f"{measure} needs align: {{unshared: true}} in study {study.name}"
+    missing = [n for n in EVALUATE_MEASURES.get(measure, ()) if not getattr(study.evaluate, n)]
+    if missing:
+        yield "measure", f"{measure} needs evaluate.{missing[0]} in study {study.name}"
 
 
 def _lies_on(value: Value, axis: Axis) -> bool:

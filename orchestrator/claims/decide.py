@@ -102,6 +102,7 @@ def _decide_contrast(
         label=contrast.label,
         measure=contrast.measure,
         is_slope=contrast.along is not None,
+        is_log=contrast.along is not None and contrast.log,
         expect=contrast.expect,
         target=contrast.target,
         margin=contrast.margin,

@@ -74,14 +74,18 @@ def _draw_arms(axes: Axes, contrast: ContrastResult) -> None:
     means = [float(np.mean(arm.values)) for arm in contrast.arms if arm.values]
     if len(means) == len(x):
         axes.plot(x, means, color=INK, linewidth=1.8, marker="D", markersize=4)
-    if contrast.is_slope and min(x) > 0:
+    if contrast.is_log:
         axes.set_xscale("log")
         axes.minorticks_off()
     axes.set_xticks(x, ["\n".join(wrap(name, 18)) for name in names], fontsize=8)
     if contrast.measure == "critical_lr" and contrast.is_slope:
         _draw_theory(axes, x)
-    axes.set_ylabel(f"{contrast.measure}{' (log10)' if 'critical' in contrast.measure else ''}")
-    axes.yaxis.label.set_fontsize(8)
+    axes.set_ylabel(_name_measure(contrast.measure), fontsize=8)
+
+
+def _name_measure(measure: str) -> str:
+    names = {"critical_lr": "log10 lr", "critical_lr_over_temperature": "log10 lr / τ"}
+    return "\n".join(wrap(names.get(measure, measure.replace("_", " ")), 16))
 
 
 def _draw_theory(axes: Axes, temperatures: Sequence[float]) -> None:

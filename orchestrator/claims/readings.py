@@ -27,7 +27,7 @@ from search_spaces.study import LR, Study
 from trainer.cohort import Outcome
 from trainer.collapse.regime import Regime
 
-_ZERO_WHEN_DIVERGED = re.compile("cka_.*|rsa_.*|.*_accuracy")
+_ZERO_WHEN_DIVERGED = re.compile("cka_.*|rsa_.*|.*_accuracy.*")
 """Measures that are 0 for a trial that diverged: it has learned nothing and is like nothing.
 Other measures of it do not exist, and its seed does not count."""
 
@@ -200,7 +200,13 @@ def _angle_excess(outcome: Outcome) -> float | None:
     return math.degrees(weights - math.acos(min(1.0, max(0.0, cka))))
 
 
+def _cka_shared_excess(outcome: Outcome) -> float | None:
+    shared, other = (outcome.measures.get(f"cka_features{end}") for end in ("", "_unshared"))
+    return None if shared is None or other is None else shared - other
+
+
 _DERIVED: dict[str, Callable[[Outcome], float | None]] = {
     "weight_gap_growth": _weight_gap_growth,
     "angle_excess": _angle_excess,
+    "cka_shared_excess": _cka_shared_excess,
 }

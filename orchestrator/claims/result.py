@@ -35,6 +35,7 @@ class ContrastResult(Frozen):
     """What one contrast came to.
 
     Attributes:
+        is_slope, is_log: Whether values are slopes along an axis, and those per decade of it.
         seeds: The replicates that count, the same in every arm.
         values: One number for each of them; ``mean`` with its 95 % interval ``low`` to ``high``,
             None where fewer than two seeds count.
@@ -47,6 +48,7 @@ class ContrastResult(Frozen):
     label: str
     measure: str
     is_slope: bool
+    is_log: bool = False
     expect: Literal["above", "below", "near"]
     target: float
     margin: float | None

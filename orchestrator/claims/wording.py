@@ -1,9 +1,11 @@
 """How a claim's numbers are said: factors for learning rates, points for accuracies."""
 
+import numpy as np
+
 from orchestrator.claims.result import ClaimResult, ContrastResult
 from search_spaces.claim import THRESHOLD_MEASURES
 
-_PERCENT = ("_accuracy",)
+_PERCENT = ("_accuracy", "_accuracy_projection")
 
 
 def say_finding(contrast: ContrastResult) -> str:
@@ -34,7 +36,8 @@ def _say_plain(contrast: ContrastResult, value: float) -> str:
         return f"{10**value:.3g}"
     if contrast.measure.endswith(_PERCENT):
         return f"{100 * value:+.1f}"
-    return f"{value:+.3g}" if not contrast.is_slope else f"{value:.3g}"
+    is_plain = contrast.is_slope or value == 0
+    return f"{value:.3g}" if is_plain else f"{value:+.3g}"
 
 
 def _is_factor(contrast: ContrastResult) -> bool:
@@ -63,12 +66,29 @@ def say_ours(result: ClaimResult) -> list[str]:
 
 def _say_caveats(contrast: ContrastResult) -> str:
     notes = []
+    residual = find_residual(contrast)
+    if residual is not None:
+        notes.append(f"means lie {residual:.2g} off the line, root mean square")
     if contrast.censored:
-        thresholds = sum(len(arm.values) for arm in contrast.arms)
-        notes.append(f"{contrast.censored} of {thresholds} thresholds beyond the range")
+        notes.append(f"{contrast.censored} thresholds beyond the range")
     if contrast.dropped:
         notes.append(f"{contrast.dropped} seeds dropped")
     return f" ({'; '.join(notes)})" if notes else ""
+
+
+def find_residual(contrast: ContrastResult) -> float | None:
+    """Return how far the arms' means lie off their least-squares line, root mean square.
+
+    In the measure's own unit (decades for a critical learning rate); None for what is no slope
+    or has fewer than three arms, through which a line always goes.
+    """
+    if not contrast.is_slope or len(contrast.arms) < 3 or not contrast.seeds:
+        return None
+    x_A = np.array([arm.at for arm in contrast.arms], dtype=np.float64)
+    x_A = np.log10(x_A) if contrast.is_log else x_A
+    y_A = np.array([np.mean(arm.values) for arm in contrast.arms])
+    line_A = np.polyval(np.polyfit(x_A, y_A, 1), x_A)
+    return float(np.sqrt(np.mean((y_A - line_A) ** 2)))
 
 
 def say_p(p: float | None) -> str:

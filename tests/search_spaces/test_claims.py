@@ -62,7 +62,7 @@ def test_the_full_size_has_seeds_enough_for_a_verdict_and_the_papers_its_setting
     ("old", "new", "complaint"),
     [
         ("figure:", "figur:", r"metric\.yaml:4: figur: unknown key.*did you mean figure\?"),
-        ("measure: knn_accuracy", "measure: knn", r"contrasts\.0\.measure: expected one of knn_"),
+        ("measure: probe_accuracy", "measure: knn", r"contrasts\.0\.measure: expected one of knn_"),
         ("expect: above", "expect: higher", r"contrasts\.0\.expect: expected one of above, below"),
         ("expect: above", "expect: near", r"contrasts\.0: margin belongs to expect: near"),
         ("contrasts:", "also:", "expected contrasts or a bound to decide by"),
@@ -86,8 +86,9 @@ def test_what_is_no_mapping_is_refused(text: str) -> None:
     [
         ("similarity: cosine", "similarity: dot", "contrasts.0.of: objective.similarity: dot is"),
         ("objective.similarity: cosine", "lr: 0.1", "lr is no axis of study clop-metric"),
-        ("measure: knn_accuracy", "measure: cka_features", "cka_features needs align"),
-        ("measure: knn_accuracy", "measure: critical_lr", "critical_lr needs lr on an axis"),
+        ("measure: probe_accuracy", "measure: cka_features", "cka_features needs align"),
+        ("measure: probe_accuracy", "measure: nccc_accuracy", "needs evaluate.nccc in study"),
+        ("measure: probe_accuracy", "measure: critical_lr", "critical_lr needs lr on an axis"),
     ],
 )
 def test_a_claim_that_its_study_cannot_decide_is_refused(

@@ -136,4 +136,7 @@ def test_growth_and_angles_are_derived_from_the_coupling() -> None:
     # A gap of 1 is a chord of 60 degrees; arccos(0.5) is 60 degrees too.
     assert measure_outcome("angle_excess", outcome) == pytest.approx(0.0, abs=1e-9)
     assert measure_outcome("angle_excess", make_outcome("t", {"knn_accuracy": 1.0})) is None
+    alike = make_outcome("t", {"cka_features": 0.9, "cka_features_unshared": 0.6})
+    assert measure_outcome("cka_shared_excess", alike) == pytest.approx(0.3)
+    assert measure_outcome("cka_shared_excess", outcome) is None
     assert measure_outcome("weight_gap_growth", make_outcome("t", {})) is None

@@ -51,7 +51,7 @@ class Quiet(ClaimsDisplay):
 
 def cosine_is_best(record: TrialRecord) -> dict[str, float]:
     better = record.proposal.point["objective.similarity"] == "cosine"
-    return {"knn_accuracy": 0.7 + 0.05 * better + 0.001 * record.proposal.replicate * better}
+    return {"probe_accuracy": 0.7 + 0.05 * better + 0.001 * record.proposal.replicate * better}
 
 
 def run(
@@ -114,7 +114,7 @@ def test_a_later_claim_of_the_paper_is_corrected_with_the_earlier_ones(tmp_path:
     def both(record: TrialRecord) -> dict[str, float]:
         point = dict(record.proposal.point.coordinates)
         better = "cosine" in point.values() or "orthonormal" in point.values()
-        return {"knn_accuracy": 0.7 + 0.05 * better}
+        return {"probe_accuracy": 0.7 + 0.05 * better}
 
     sweep, _ = sweep_by(both)
     first, _ = run(tmp_path, sweep, "clop-metric")
