@@ -22,6 +22,7 @@ from orchestrator.command_run import EXIT_FAILED, EXIT_INTERRUPTED, ending_on_si
 from orchestrator.errors import ClaimResultError
 from orchestrator.lane_plan import LaneRequest
 from orchestrator.planners.forecast import forecast
+from orchestrator.ray_environment import ray_environment
 from orchestrator.sweep import SweepOptions
 from search_spaces.claim import Claim
 from search_spaces.claim_load import (
@@ -81,7 +82,9 @@ def run_selected(
     screen = Console(stderr=True)
     options = SweepOptions(results, LaneRequest(None, None, 1.0), command, track)
     try:
-        with ending_on_sigterm(), ClaimsTerminal(screen) as display:
+        # One token for all: Ray keeps the first one it read for as long as the process lives, and
+        # a second cluster with a token of its own would not be let in to.
+        with ending_on_sigterm(), ray_environment(), ClaimsTerminal(screen) as display:
             done = run_claims(claims, size, seed, options, display)
     except KeyboardInterrupt:
         screen.print("stopped; finished trials are kept: the same command goes on")
