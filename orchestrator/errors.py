@@ -14,6 +14,7 @@ OrchestratorError
 ├── ClaimSizeError          the studies of a claim at the paper's size are not run here
 ├── ClaimResultError        the result of a claim cannot be read or written
 ├── DownloadError           a dataset cannot be had, or is not the published one
+├── RerunError              a trial cannot be trained again, or has nothing to draw
 ├── ReportError             the report cannot be written
 └── TrackingError           MLflow cannot be written, read or reached
     └── TrackingServerError     MLflow's own server cannot be started
@@ -74,6 +75,10 @@ class ClaimResultError(OrchestratorError):
 
 class DownloadError(OrchestratorError):
     """A dataset cannot be had, is not the published one, or cannot be written."""
+
+
+class RerunError(OrchestratorError):
+    """There is no such finished trial, or it has no embeddings."""
 
 
 class ReportError(OrchestratorError):

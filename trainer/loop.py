@@ -16,7 +16,7 @@ from torch import Tensor
 
 from trainer.checkpoint import Checkpoints
 from trainer.checks import Evaluation, Reading
-from trainer.cohort import Cohort, Outcome
+from trainer.cohort import Cohort, Member, Outcome
 from trainer.crew import ALONE, Crew
 from trainer.data.batches import BatchStream
 from trainer.data.image_data import ImageData
@@ -43,6 +43,10 @@ class Progress:
     member_steps_done: int
 
 
+EndingListener = Callable[[Member, Tensor, Tensor], None]
+"""Is told a member, and its features (N, F) and raw projections (N, D) of the N test images."""
+
+
 @flush_denormals()
 def train_cohort(
     cohort: Cohort,
@@ -50,6 +54,7 @@ def train_cohort(
     device: torch.device,
     dtype: torch.dtype = torch.float32,
     on_step: Callable[[Progress], None] = lambda _: None,
+    on_end: EndingListener | None = None,
     checkpoints: Checkpoints | None = None,
     crew: Crew = ALONE,
 ) -> list[Outcome]:
@@ -63,6 +68,7 @@ def train_cohort(
         device: Where to train.
         dtype: float32, or float64 for reference runs.
         on_step: Called before the first step, from 0 or from a checkpoint, and after every step.
+        on_end: Called for every member that ends, but for those that diverged.
         checkpoints: Where to write checkpoints, and to look for one to go on from.
         crew: The workers that train this cohort together, all by this call with this cohort.
             What they return is equal but for the seconds; its leader writes the checkpoints.
@@ -89,7 +95,8 @@ def train_cohort(
         if training.stack.members and _is_check(cohort, training.step):
             crew.require_equal(training.stack.parameters)
             _check(training, evaluation, crew)
-            _let_go(training, evaluation, crew, is_last=training.step == cohort.train.steps)
+            is_last = training.step == cohort.train.steps
+            _let_go(training, evaluation, crew, on_end, is_last=is_last)
             if file is not None and crew.leads and training.stack.members and file.is_due:
                 file.write(training.checkpoint())
         on_step(_progress(training))
@@ -156,7 +163,14 @@ def _check(training: Training, evaluation: Evaluation, crew: Crew) -> None:
     _keep(stack, crew.follow([reading.is_finite for reading in readings]))
 
 
-def _let_go(training: Training, evaluation: Evaluation, crew: Crew, *, is_last: bool) -> None:
+def _let_go(
+    training: Training,
+    evaluation: Evaluation,
+    crew: Crew,
+    on_end: EndingListener | None,
+    *,
+    is_last: bool,
+) -> None:
     """End the members whose regime is decided: all of them at the last step.
 
     A verdict at the last step is no early one, so the logbook is not asked for it there.
@@ -169,6 +183,11 @@ def _let_go(training: Training, evaluation: Evaluation, crew: Crew, *, is_last: 
     for member, final, leaves in zip(stack.members, measures, decided, strict=True):
         if leaves:
             logbook.close(member, final, training.step)
+    if on_end is not None:
+        embedded = zip(stack.members, *stack.embed(evaluation.images_NF), decided, strict=True)
+        for member, features_NF, projections_ND, leaves in embedded:
+            if leaves:
+                on_end(member, features_NF, projections_ND)
     _keep(stack, [not leaves for leaves in decided])
 
 

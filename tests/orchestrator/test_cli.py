@@ -21,6 +21,7 @@ from tests.orchestrator.test_folder import holder
 Rankfall = Callable[..., Result]
 COMMANDS = (
     *("run", "validate", "plan", "simulate", "report", "results", "export", "list", "ui"),
+    *("rerun", "embed"),
     *("submit", "resume", "retry", "jobs", "status", "logs", "cancel"),
 )
 
