@@ -5,6 +5,7 @@ import numpy as np
 from orchestrator.claims.result import ClaimResult, ContrastResult
 from search_spaces.claim import THRESHOLD_MEASURES
 
+_FARTHEST = 99.0  # decades: an interval of three seeds may reach beyond what a float holds
 _PERCENT = ("_accuracy", "_accuracy_projection")
 
 
@@ -33,7 +34,7 @@ def say_number(contrast: ContrastResult, value: float) -> str:
 
 def _say_plain(contrast: ContrastResult, value: float) -> str:
     if _is_factor(contrast):
-        return f"{10**value:.3g}"
+        return f"{10 ** min(max(value, -_FARTHEST), _FARTHEST):.3g}"
     if contrast.measure.endswith(_PERCENT):
         return f"{100 * value:+.1f}"
     is_plain = contrast.is_slope or value == 0
