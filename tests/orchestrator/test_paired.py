@@ -12,7 +12,7 @@ from scipy import stats
 
 from orchestrator.paired import EXACT_SEEDS, Floats, adjust_holm, bound_mean, weigh_mean
 
-STUDIES, SEEDS = 4000, 10
+STUDIES, SEEDS = 2000, 10
 values = st.lists(st.integers(-50, 50).map(lambda v: v / 8), min_size=2, max_size=9)
 
 
