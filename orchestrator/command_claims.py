@@ -19,7 +19,7 @@ from orchestrator.claims.scoreboard import (
     to_table,
 )
 from orchestrator.command_run import EXIT_FAILED, EXIT_INTERRUPTED, ending_on_sigterm
-from orchestrator.errors import ClaimResultError
+from orchestrator.errors import ClaimResultError, ClaimSizeError
 from orchestrator.lane_plan import LaneRequest
 from orchestrator.planners.forecast import forecast
 from orchestrator.ray_environment import ray_environment
@@ -78,6 +78,8 @@ def run_selected(
     Raises:
         SearchSpaceError, OrchestratorError, TrainerError: What the user can mend.
     """
+    if keep and size is not Size.FULL:
+        raise ClaimSizeError(f"--keep is for results of --size full, got {size}; leave it out")
     claims = choose_claims(names)
     screen = Console(stderr=True)
     options = SweepOptions(results, LaneRequest(None, None, 1.0), command, track)

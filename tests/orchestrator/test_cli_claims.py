@@ -72,3 +72,9 @@ def test_an_unknown_claim_is_bad_input() -> None:
     result = CliRunner().invoke(app, ["claims", "run", "clop-metrik"])
     assert result.exit_code == 2
     assert "did you mean clop-metric?" in result.stderr
+
+
+def test_small_results_are_not_kept() -> None:
+    result = CliRunner().invoke(app, ["claims", "run", "clop-metric", "--keep"])
+    assert result.exit_code == 2
+    assert "--keep is for results of --size full, got quick" in " ".join(result.stderr.split())
