@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.folder import StudyFolder
-from orchestrator.job import EXIT_INTERRUPTED, Job, find_job
+from orchestrator.job import EXIT_INTERRUPTED, Job, JobState, find_job
 from orchestrator.jobs import JobCluster
 from orchestrator.mlflow_store import Store, locate_store
 
@@ -103,14 +103,16 @@ def print_log(cluster: JobCluster, target: str, *, follow: bool) -> None:
 def cancel_job(cluster: JobCluster, target: str, screen: Console, *, wait: bool) -> None:
     """End a job well: checkpoints written, ledger and report up to date, MLflow told."""
     job = find_job(target, cluster.jobs())
-    if job.has_ended or not cluster.stop(job.id):
-        screen.print(f"{job.id} had ended already ({cluster.job(job.id).state})")
+    if job.has_ended:
+        screen.print(f"{job.id} had ended already ({job.state})")
         return
+    cluster.stop(job.id)  # False, if it ended meanwhile: that shows below
     if wait:
         with screen.status(f"{job.id} is ending"):
             job = cluster.wait(job.id)
         screen.print(f"{job.id} ended ({job.state}); finished trials are kept", soft_wrap=True)
-    screen.print(f"go on with: [bold]rankfall resume {escape(job.id)}[/]", soft_wrap=True)
+    if job.state is not JobState.SUCCEEDED:
+        screen.print(f"go on with: [bold]rankfall resume {escape(job.id)}[/]", soft_wrap=True)
 
 
 def await_job(cluster: JobCluster, job_id: str, screen: Console) -> int:

@@ -22,7 +22,6 @@ MOST_TEXT = 32_768
 """Longest study text that travels: Ray hands the metadata over in one environment variable."""
 
 _STOP_VARIABLE = "RAY_JOB_STOP_WAIT_TIME_S"
-_INTERPRETER_KEYS = ("py_executable", "image_uri", "container", "conda", "pip", "uv")
 
 
 class JobRequest(BaseModel):
@@ -78,11 +77,8 @@ class JobRequest(BaseModel):
         if self.tracking_uri is not None:
             variables[URI_VARIABLE] = self.tracking_uri
         variables |= self.runtime_env.get("env_vars") or {}
-        own: dict[str, Any] = {}
-        if not any(key in self.runtime_env for key in _INTERPRETER_KEYS):
-            # Workers must find what the job's own process has, whoever started Ray.
-            own["py_executable"] = self.python
-        return {**own, **self.runtime_env, "env_vars": variables}
+        # No py_executable: Ray needs minutes to notice that it cannot start one, and says nothing.
+        return {**self.runtime_env, "env_vars": variables}
 
     @property
     def metadata(self) -> dict[str, str]:

@@ -8,30 +8,14 @@ import threading
 from pathlib import Path
 
 import pytest
-import ray
 
 from orchestrator import jobs
 from orchestrator.errors import ClusterError, JobError, OrchestratorError, TokenError
 from orchestrator.job import JobState
 from orchestrator.jobs import JobCluster
-from tests.orchestrator.http_servers import Answer, Reply, python_version, serving, version
+from tests.orchestrator.dashboard import GOOD, JOBS, VERSION, Dashboard, details
+from tests.orchestrator.http_servers import Reply, python_version, serving, version
 from tests.orchestrator.test_job_request import REQUEST
-
-GOOD = version(ray.__version__)
-VERSION, JOBS = "GET /api/version", "GET /api/jobs/"
-
-
-def details(job_id: str | None, **changes: object) -> dict[str, object]:
-    """Return a job as a dashboard lists it."""
-    content = {
-        "type": "SUBMISSION",
-        "submission_id": job_id,
-        "status": "RUNNING",
-        "entrypoint": REQUEST.entrypoint,
-        "metadata": REQUEST.metadata,
-        "start_time": 1_700_000_000_000,
-    }
-    return {**content, **changes}
 
 
 def refusal(error: OrchestratorError) -> str:
@@ -124,31 +108,6 @@ def test_our_jobs_are_listed_and_those_of_others_are_not() -> None:
     assert found[0].ended_at is not None
     assert found[0].started_at is not None
     assert (found[0].ended_at - found[0].started_at).total_seconds() == 60
-
-
-class Dashboard:
-    """Takes jobs in as Ray does: an id only once; somebody else takes ``stolen`` meanwhile."""
-
-    def __init__(self, *ids: str, stolen: tuple[str, ...] = ()) -> None:
-        self.ids = list(ids)
-        self.stolen = list(stolen)
-        self.taken: list[dict[str, object]] = []
-
-    def answers(self) -> dict[str, Answer]:
-        return {VERSION: GOOD, JOBS: self._list, "POST /api/jobs/": self._take}
-
-    def _list(self, _body: str) -> Reply:
-        return 200, json.dumps([details(job_id) for job_id in self.ids])
-
-    def _take(self, body: str) -> Reply:
-        job = json.loads(body)
-        if self.stolen:
-            self.ids.append(self.stolen.pop(0))
-        if job["submission_id"] in self.ids:
-            return 500, f"ValueError: Job with submission_id {job['submission_id']} already exists."
-        self.ids.append(job["submission_id"])
-        self.taken.append(job)
-        return 200, json.dumps({"submission_id": job["submission_id"], "job_id": "x"})
 
 
 def submit(dashboard: Dashboard, folder: Path, above: int = 0) -> str:
