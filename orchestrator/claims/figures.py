@@ -16,6 +16,7 @@ from search_spaces.claim import Claim
 
 _ROW_INCHES = 1.25
 _HEAD_INCHES = 1.0
+_ROOM = 4.0
 COLOURS = {
     ClaimVerdict.SUPPORTED: "#00785A",
     ClaimVerdict.CONTRADICTED: "#D55E00",
@@ -146,9 +147,17 @@ def _draw_row(axes: Axes, height: int, row: Row) -> None:
     axes.plot(
         [place], [height], marker=MARKS[result.verdict], color=COLOURS[result.verdict], markersize=8
     )
-    side = "left" if place < 0 else "right"
-    offset = 0.3 if side == "left" else -0.3
-    axes.text(place + offset, height, str(result.verdict), fontsize=8, va="center", ha=side)
+    outwards = 1 if place >= 0 else -1
+    if abs(place) > _ROOM:
+        outwards = -outwards  # no room beside the frame
+    axes.text(
+        place + 0.3 * outwards,
+        height,
+        str(result.verdict),
+        fontsize=8,
+        va="center",
+        ha="left" if outwards > 0 else "right",
+    )
 
 
 def _place(result: ClaimResult) -> float:
