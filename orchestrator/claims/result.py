@@ -38,7 +38,7 @@ class ContrastResult(Frozen):
         is_slope, is_log: Whether values are slopes along an axis, and those per decade of it.
         seeds: The replicates that count, the same in every arm.
         values: One number for each of them; ``mean`` with its 95 % interval ``low`` to ``high``,
-            None where fewer than two seeds count.
+            None where fewer than five seeds count.
         p_support, p_against: One-sided, of the mean lying where the claim says, or opposite.
         censored: Critical learning rates among the arms' that lie beyond the studied range and
             were taken to be its end.

@@ -29,6 +29,8 @@ from orchestrator.paired import MINIMUM_SEEDS, adjust_holm, bound_mean, weigh_me
 from search_spaces.claim import Contrast
 
 ALPHA = 0.05
+INTERVAL_SEEDS = 5
+"""Fewer values have hardly any resamples that differ: a bootstrap of them says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,13 @@ def weigh(values: Sequence[float], contrast: Contrast) -> Weight:
     if len(values) < MINIMUM_SEEDS:
         mean = values[0] if values else None
         return Weight(mean, None, None, 1.0, 1.0)
+    has_interval = len(values) >= INTERVAL_SEEDS
     interval = bound_mean(values)
     p_support, p_against = _test(values, contrast)
     return Weight(
         mean=float(np.mean(values)),
-        low=float(interval.low_S),
-        high=float(interval.high_S),
+        low=float(interval.low_S) if has_interval else None,
+        high=float(interval.high_S) if has_interval else None,
         p_support=p_support,
         p_against=p_against,
     )

@@ -15,7 +15,7 @@ def say_finding(contrast: ContrastResult) -> str:
         return "no seed counts"
     number = say_number(contrast, contrast.mean)
     if contrast.low is None or contrast.high is None:
-        return f"{number} (one seed)"
+        return f"{number} (too few seeds for an interval)"
     low, high = (_say_plain(contrast, end) for end in (contrast.low, contrast.high))
     return f"{number} [{low}, {high}]"
 

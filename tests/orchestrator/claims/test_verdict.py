@@ -67,6 +67,14 @@ def test_one_contrast(values: list[float], contrast: Contrast, verdict: ClaimVer
     assert judge_alone(result_of(values, contrast)) is verdict
 
 
+def test_fewer_than_five_seeds_have_a_mean_and_no_interval() -> None:
+    four, five = (result_of([1.0, 2.0, 3.0, 4.0, 5.0][:n], ABOVE) for n in (4, 5))
+    assert (four.mean, four.low, four.high) == (2.5, None, None)
+    assert five.low is not None
+    assert five.high is not None
+    assert five.low < 3.0 < five.high
+
+
 def test_all_contrasts_must_hold_and_one_refutes() -> None:
     good, vague = result_of(around(1.0), ABOVE), result_of(around(0.01), ABOVE)
     bad = result_of(around(-1.0), ABOVE)

@@ -43,7 +43,7 @@ TWO_ARMS = (
         (finding("critical_lr", 1.25, 1.0, is_slope=True), "1.25 [1, 1.5]"),
         (finding("angle_excess", -8.0, -9.0), "-8 degrees [-9, -7]"),
         (finding("cka_features", 0.1, 0.05), "+0.1 [+0.05, +0.15]"),
-        (finding("cka_features", 0.1, None), "+0.1 (one seed)"),
+        (finding("cka_features", 0.1, None), "+0.1 (too few seeds for an interval)"),
         (finding("cka_features", None, None), "no seed counts"),
     ],
 )
