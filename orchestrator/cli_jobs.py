@@ -99,7 +99,10 @@ def cancel(
     with refusing_bad_input():
         from orchestrator.command_jobs import cancel_job  # noqa: PLC0415
 
-        cancel_job(_connect(address), target, Console(stderr=True), wait=not no_wait)
+        try:
+            cancel_job(_connect(address), target, Console(stderr=True), wait=not no_wait)
+        except KeyboardInterrupt:
+            raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
 def _connect(address: str | None) -> "JobCluster":

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.errors import ClusterError
 from orchestrator.folder import StudyFolder
 from orchestrator.job import EXIT_INTERRUPTED, Job, JobState, find_job
 from orchestrator.jobs import JobCluster
@@ -116,7 +117,11 @@ def cancel_job(cluster: JobCluster, target: str, screen: Console, *, wait: bool)
 
 
 def await_job(cluster: JobCluster, job_id: str, screen: Console) -> int:
-    """Print what a job says until it ends, and return its exit code; Ctrl-C only stops looking."""
+    """Print what a job says until it ends, and return its exit code; Ctrl-C only stops looking.
+
+    Raises:
+        ClusterError: If the cluster is lost meanwhile.
+    """
     try:
         for chunk in cluster.follow(job_id):
             typer.echo(chunk, nl=False)
@@ -125,6 +130,11 @@ def await_job(cluster: JobCluster, job_id: str, screen: Console) -> int:
         stop = f"[bold]rankfall cancel {escape(job_id)}[/]"
         screen.print(f"{job_id} goes on without you; stop it with: {stop}", soft_wrap=True)
         return EXIT_INTERRUPTED
+    except ClusterError as error:
+        raise ClusterError(
+            f"{error} What {job_id} had finished is kept: once there is a cluster again, go on "
+            f"with 'rankfall resume {job_id}'"
+        ) from error
     reason = "" if job.reason is None else f": {job.reason}"
     screen.print(escape(f"{job_id} ended ({job.state}){reason}"), soft_wrap=True)
     return job.code

@@ -150,21 +150,24 @@ def test_three_studies_two_watched_one_cancelled_and_resumed_across_the_death_of
     again = desk.type("submit", "long.yaml", "--results", str(desk.results), "-y")
     assert "long-1 is" in refusal(again)
 
-    watched = desk.type("submit", "two.yaml", "--results", str(desk.results), "-y", "--wait")
-    assert watched.returncode == 0, watched.stderr
-    assert "8 of about 8 trials told" in watched.stdout
-    assert "two-1 ended (SUCCEEDED)" in watched.stderr
+    two = ("submit", "two.yaml", "--results", str(desk.results), "--workers", "1", "-y", "--wait")
+    with started(desk.folder, [str(RANKFALL), *two], desk.environment) as watcher:
+        wait_until(lambda: desk.finished("long") > 0, "an outcome of the long study", head)
+        cancelled = desk.type("cancel", "long")
+        assert cancelled.returncode == 0, cancelled.stderr
+        assert "long-1 ended (STOPPED)" in cancelled.stderr
+        kept = desk.finished("long")
+        assert 0 < kept < 8, "cancelled too late to show anything"
+        said = (desk.folder / "output.txt").read_text
+        assert watcher.wait(timeout=1200) == 0, said()
+        assert "8 of about 8 trials told" in said()
+        assert "two-1 ended (SUCCEEDED)" in said()
     followed = desk.type("logs", "one-1", "-f")
     assert followed.returncode == 0, followed.stderr
     assert "8 of about 8 trials told" in followed.stdout
 
-    wait_until(lambda: desk.finished("long") > 0, "an outcome of the long study", head)
-    cancelled = desk.type("cancel", "long")
-    assert cancelled.returncode == 0, cancelled.stderr
-    assert "long-1 ended (STOPPED)" in cancelled.stderr
     assert desk.status("long-1")["exit_code"] == 130
-    kept = desk.finished("long")
-    assert 0 < kept < 8, "cancelled too late to show anything"
+    assert "stopped; finished trials are kept" in desk.type("logs", "long-1").stdout
     assert any((desk.results / "long" / "scratch" / "checkpoints").glob("*.safetensors"))
     assert desk.mlflow_statuses("long") == {("KILLED", True): 1, ("FINISHED", False): kept}
 
