@@ -205,3 +205,17 @@ def test_the_band_covers_90_to_99_percent_over_200_worlds() -> None:
         for axes, noise in noises
     ]
     assert 0.90 <= np.mean(covered) <= 0.99
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(
+    reason="the surface pools seed noise: its bands hold about 86 % where seeds differ unevenly",
+    strict=True,
+)
+def test_the_band_covers_90_to_99_percent_over_200_worlds_with_uneven_seeds() -> None:
+    covered = [
+        search_world(WorldKind.UNEVEN, study_over(axes), seed, 48 * axes, noise).coverage
+        for seed in range(50)
+        for axes, noise in ((1, 0.05), (1, 0.1), (1, 0.2), (2, 0.1))
+    ]
+    assert 0.90 <= np.mean(covered) <= 0.99

@@ -76,6 +76,16 @@ def test_seeds_scatter_around_the_threshold_as_said(kind: WorldKind, noise: floa
     assert np.mean([s < 2 for s in below]) == pytest.approx(0.5, abs=0.05)
 
 
+def test_uneven_seeds_scatter_little_in_some_slices_and_ten_times_more_in_others() -> None:
+    study = study_over(*CONDITIONAL_AXES)
+    worlds = [build_world(WorldKind.UNEVEN, study, seed) for seed in range(20)]
+    noises = [[world.seed_noise_at(point) for point in study.slices()] for world in worlds]
+    assert float(np.median([max(row) / min(row) for row in noises])) > 4
+    assert float(np.exp(np.log(noises).mean())) == pytest.approx(0.1, rel=0.5)
+    even = build_world(WorldKind.SMOOTH, study, 0)
+    assert {even.seed_noise_at(point) for point in study.slices()} == {0.04}
+
+
 def test_another_seed_noise_can_be_asked_for() -> None:
     study = study_over(LR_AXIS)
     assert build_world(WorldKind.NOISY, study, 0, seed_noise=0.1).seed_noise == 0.1
