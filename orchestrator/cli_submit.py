@@ -1,5 +1,6 @@
 """The commands that hand a study to a cluster: submit, resume, retry."""
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,7 +21,6 @@ from orchestrator.cli_options import (
     StudyArgument,
     TrackOption,
     WorkersOption,
-    print_value,
     refusing_bad_input,
 )
 
@@ -245,6 +245,6 @@ def _conclude(submitted: "Submitted", address: str | None, wait: bool, as_json: 
     )
 
     described = describe_submitted(submitted, address)
-    print_value(described, as_json, show_submitted)
+    typer.echo(json.dumps(described, indent=2) if as_json else show_submitted(described))
     if wait:
         raise typer.Exit(await_job(submitted.cluster, submitted.id, Console(stderr=True)))

@@ -159,14 +159,12 @@ def describe_submitted(submitted: "Submitted", address: str | None) -> dict[str,
     }
 
 
-def show_submitted(described: Mapping[str, Any]) -> RenderableType:
-    """Return what :func:`describe_submitted` says, a line a fact."""
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for name in ("id", "cluster", "results", "mlflow"):
-        table.add_row(name, Text(described[name], overflow="fold"))
-    for number, command in enumerate(described["next"]):
-        table.add_row("" if number else "next", Text(command, overflow="fold"))
-    return table
+def show_submitted(described: Mapping[str, Any]) -> str:
+    """Return what :func:`describe_submitted` says, a line a fact; unfolded, to be copied."""
+    facts = [(name, described[name]) for name in ("id", "cluster", "results", "mlflow")]
+    first, *others = described["next"]
+    facts += [("next", first), *(("", command) for command in others)]
+    return "\n".join(f"{name:8} {fact}" for name, fact in facts)
 
 
 def find_mlflow(study: str, tracking_uri: str | None, results: str) -> str:
