@@ -21,7 +21,7 @@ from tests.orchestrator.test_folder import holder
 Rankfall = Callable[..., Result]
 COMMANDS = (
     *("run", "validate", "plan", "simulate", "report", "results", "export", "list", "ui"),
-    *("rerun", "embed"),
+    *("rerun", "embed", "data", "claims"),
     *("submit", "resume", "retry", "jobs", "status", "logs", "cancel"),
 )
 
