@@ -92,12 +92,17 @@ def suit_batches(train: Json) -> Json:
 
 
 def suit_encoder(model: Json) -> Json:
-    """Leave out what makes no model: weights, and sizes or norms that only an MLP takes."""
+    """Leave out what makes no model: weights, and sizes or norms that the encoder does not take."""
+    encoder = model["encoder"]
     unsuited = {"weights"}
-    if model["encoder"] != "mlp":
+    if encoder != "mlp":
         unsuited |= {"hidden", "norm"}
     elif not model.get("hidden"):
         unsuited |= {"hidden"}
+    if encoder not in ("resnet18", "resnet50"):
+        unsuited |= {"width"}
+    if encoder not in ("resnet", "resnet18", "resnet50"):
+        unsuited |= {"stem"}
     return {name: value for name, value in model.items() if name not in unsuited}
 
 
@@ -175,7 +180,7 @@ def value(name: str, schema: Json, definitions: Json) -> SearchStrategy[Any]:
         case "boolean":
             return st.booleans()
         case "integer":
-            return st.integers(bounds.get("minimum", 0), 64)
+            return st.integers(bounds.get("minimum", 0), min(bounds.get("maximum", 64), 64))
         case "array":
             return st.lists(st.integers(1, 64), min_size=schema.get("minItems", 0), max_size=3)
         case "number":

@@ -49,13 +49,13 @@ NEEDS_LOG_RANGE = (
         (
             "embed_dim: 16",
             "embed_dim: 16, norm: {low: 1, high: 2}",
-            "s.yaml:4: model.norm: expected one of batch, layer, none, or a list of them; "
+            "s.yaml:4: model.norm: expected one of batch, group, layer, none, or a list of them; "
             "got a mapping",
         ),
         (
             "embed_dim: 16",
             "embed_dim: 16, norm: [none, bach]",
-            "s.yaml:4: model.norm: expected one of batch, layer, none; got 'bach'; "
+            "s.yaml:4: model.norm: expected one of batch, group, layer, none; got 'bach'; "
             "did you mean batch?",
         ),
         (

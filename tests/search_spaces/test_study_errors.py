@@ -12,8 +12,8 @@ OBJECTIVE_KEYS = (
     "base, degrade_angle_degrees, kind, label_fraction, lambda, prototypes, similarity, temperature"
 )
 TOP_LEVEL_KEYS = (
-    "align, budget, collapse, data, lr, model, objective, optimise, planner, prior, question, "
-    "seed, seeds, study, train"
+    "align, budget, collapse, data, evaluate, lr, model, objective, optimise, planner, prior, "
+    "question, seed, seeds, study, train"
 )
 NAME_RULE = (
     "expected letters, digits, dashes and underscores, a letter or digit first, at most 80 "
