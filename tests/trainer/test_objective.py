@@ -139,11 +139,7 @@ def test_clop_refuses_more_classes_than_dimensions_and_names_both() -> None:
 
 
 def test_replicates_have_prototypes_of_their_own_and_equal_seeds_share_them() -> None:
-    same_views = replace(
-        BATCH,
-        x_MBD=BATCH.x_MBD[:1].expand(3, -1, -1),
-        y_MBD=BATCH.y_MBD[:1].expand(3, -1, -1),
-    )
+    same_views = replace(BATCH, views_MND=BATCH.views_MND[:1].expand(3, -1, -1))
     context = replace(context_for(BATCH), seeds=(0, 1, 0))
     loss = evaluate(build_objective(three(kind="clop"), context), same_views).losses_M
     assert loss[0] == loss[2] != loss[1]
