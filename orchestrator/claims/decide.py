@@ -114,6 +114,7 @@ def _decide_contrast(
         high=weight.high,
         p_support=weight.p_support,
         p_against=weight.p_against,
+        thresholds=sum(arm.thresholds for arm in reading.arms),
         censored=sum(arm.censored for arm in reading.arms),
         dropped=reading.dropped,
     )

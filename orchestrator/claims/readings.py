@@ -39,7 +39,8 @@ class ArmReading:
     label: str
     at: float | None
     by_replicate: dict[int, float]
-    censored: int
+    censored: int = 0
+    thresholds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +97,10 @@ def _read_arm(
     contrast: Contrast, arm: Arm, at: float | None, study: Study, records: Sequence[TrialRecord]
 ) -> ArmReading:
     chosen = [r for r in records if _matches(r.proposal.point, arm)]
-    censored = 0
+    censored = thresholds = 0
     if contrast.measure in THRESHOLD_MEASURES:
         numbers, censored = _thresholds(contrast.measure, study, chosen)
+        thresholds = sum(map(len, numbers.values()))
     else:
         numbers = defaultdict(list)
         for record in chosen:
@@ -111,7 +113,7 @@ def _read_arm(
         for replicate, found in numbers.items()
         if len(found) == wanted and None not in found
     }
-    return ArmReading(_label(arm, contrast, at), at, means, censored)
+    return ArmReading(_label(arm, contrast, at), at, means, censored, thresholds)
 
 
 def _label(arm: Arm, contrast: Contrast, at: float | None) -> str:

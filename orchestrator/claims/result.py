@@ -40,8 +40,8 @@ class ContrastResult(Frozen):
         values: One number for each of them; ``mean`` with its 95 % interval ``low`` to ``high``,
             None where fewer than five seeds count.
         p_support, p_against: One-sided, of the mean lying where the claim says, or opposite.
-        censored: Critical learning rates among the arms' that lie beyond the studied range and
-            were taken to be its end.
+        thresholds: Critical learning rates that the arms' numbers are made of, and how many of
+            them are ``censored``: they lie beyond the studied range and were taken to be its end.
         dropped: Seeds left out because a trial is missing or has no such measure.
     """
 
@@ -60,6 +60,7 @@ class ContrastResult(Frozen):
     high: float | None
     p_support: float
     p_against: float
+    thresholds: int = 0
     censored: int
     dropped: int
 

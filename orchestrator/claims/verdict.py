@@ -11,6 +11,8 @@
 5. *supported* if the corrected p is below 0.05 in favour and every contrast's 95 % interval lies
    where the claim says; *contradicted* if it is below 0.05 against and the refuting contrast's
    interval lies opposite; else *inconclusive*.
+6. A contrast of critical learning rates decides nothing if more than a fifth of them lie beyond
+   the studied range: they are taken to be its end, so the numbers would be the range's.
 
 Two-sided, n seeds cannot give less than p = 2 / 2^n, and nine claims make that nine times as
 much: nine seeds are the fewest that can decide (0.035), the studies have ten.
@@ -29,6 +31,7 @@ from orchestrator.paired import MINIMUM_SEEDS, adjust_holm, bound_mean, weigh_me
 from search_spaces.claim import Contrast
 
 ALPHA = 0.05
+MOST_CENSORED = 0.2
 INTERVAL_SEEDS = 5
 """Fewer values have hardly any resamples that differ: a bootstrap of them says nothing."""
 
@@ -46,11 +49,15 @@ class Weight:
 
 @dataclass(frozen=True, slots=True)
 class Leaning:
-    """A claim's p before Holm's correction, the way it leans, and whether intervals agree."""
+    """A claim's p before Holm's correction, the way it leans, and what else a verdict needs.
+
+    ``is_in_range``: the studied range holds the thresholds that the claim is decided by.
+    """
 
     p: float
     is_for: bool
     intervals_agree: bool
+    is_in_range: bool
 
 
 def weigh(values: Sequence[float], contrast: Contrast) -> Weight:
@@ -88,13 +95,14 @@ def _test(values: Sequence[float], contrast: Contrast) -> tuple[float, float]:
 
 
 def lean(contrasts: Sequence[ContrastResult]) -> Leaning:
-    """Combine a claim's contrasts: rules 3 and 4 but for Holm's correction."""
+    """Combine a claim's contrasts: rules 3, 4 and 6 but for Holm's correction."""
     p_for = max(c.p_support for c in contrasts)
     refuting = min(contrasts, key=lambda c: c.p_against)
     p_against = min(1.0, len(contrasts) * refuting.p_against)
     is_for = p_for <= p_against
     agree = all(map(lies_as_claimed, contrasts)) if is_for else lies_opposite(refuting)
-    return Leaning(min(1.0, 2 * min(p_for, p_against)), is_for, agree)
+    in_range = all(c.censored <= MOST_CENSORED * c.thresholds for c in contrasts)
+    return Leaning(min(1.0, 2 * min(p_for, p_against)), is_for, agree, in_range)
 
 
 def lies_as_claimed(contrast: ContrastResult) -> bool:
@@ -132,8 +140,8 @@ def correct(leanings: Sequence[Leaning], claims_of_paper: int) -> list[float]:
 
 
 def judge(leaning: Leaning, p_holm: float) -> ClaimVerdict:
-    """Return the verdict: rule 5."""
-    if p_holm >= ALPHA or not leaning.intervals_agree:
+    """Return the verdict: rules 5 and 6."""
+    if p_holm >= ALPHA or not (leaning.intervals_agree and leaning.is_in_range):
         return ClaimVerdict.INCONCLUSIVE
     return ClaimVerdict.SUPPORTED if leaning.is_for else ClaimVerdict.CONTRADICTED
 

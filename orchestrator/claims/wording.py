@@ -71,7 +71,7 @@ def _say_caveats(contrast: ContrastResult) -> str:
     if residual is not None:
         notes.append(f"means lie {residual:.2g} off the line, root mean square")
     if contrast.censored:
-        notes.append(f"{contrast.censored} thresholds beyond the range")
+        notes.append(f"{contrast.censored} of {contrast.thresholds} thresholds beyond the range")
     if contrast.dropped:
         notes.append(f"{contrast.dropped} seeds dropped")
     return f" ({'; '.join(notes)})" if notes else ""

@@ -115,7 +115,7 @@ def test_a_threshold_is_read_off_each_seeds_bracket_and_censored_at_the_range(
     assert read_contrast(ratio, study, records).values == pytest.approx((0.3,) * 3, abs=0.13)
     gap = contrast(measure="critical_lr", of={KIND: "clop"}, minus={KIND: "infonce"})
     read = read_contrast(gap, study, records)
-    assert [arm.censored for arm in read.arms] == [6, 0]
+    assert [(arm.censored, arm.thresholds) for arm in read.arms] == [(6, 6), (0, 6)]
     assert read.arms[0].by_replicate == {0: 2.0, 1: 2.0, 2: 2.0}
 
 

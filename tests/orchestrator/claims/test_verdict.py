@@ -49,6 +49,17 @@ def around(mean: float, spread: float = 0.1) -> list[float]:
 
 
 @pytest.mark.parametrize(
+    ("censored", "verdict"), [(20, ClaimVerdict.SUPPORTED), (21, ClaimVerdict.INCONCLUSIVE)]
+)
+def test_thresholds_that_mostly_lie_beyond_the_range_decide_nothing(
+    censored: int, verdict: ClaimVerdict
+) -> None:
+    clear = result_of(around(1.0), ABOVE)
+    counted = clear.model_copy(update={"thresholds": 100, "censored": censored})
+    assert judge_alone(clear, counted) is verdict
+
+
+@pytest.mark.parametrize(
     ("values", "contrast", "verdict"),
     [
         (around(1.0), ABOVE, ClaimVerdict.SUPPORTED),
