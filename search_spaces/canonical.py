@@ -21,6 +21,7 @@ MEANT_BEFORE: Mapping[str, object] = {
     "data.augment.magnitude": 9.0,
     "model.width": None,
     "model.stem": None,
+    "model.pool": None,
     "model.head_norm": None,
     "model.head_out_norm": "none",
     "evaluate.linear_probe": False,

@@ -135,7 +135,9 @@ class ModelSettings(Frozen):
     its 3 x 3 convolutions (likewise), for resnet those of its stages (two basic blocks each), for
     vit one width per layer, all equal. resnet18 and resnet50 are the published ones, all widths
     multiplied by ``width``. ``stem`` is the first convolution of a resnet: 3x3 keeps all pixels,
-    7x7 and a pooling keep one of 16; by default 3x3 for images up to 64 pixels a side.
+    7x7 and a pooling keep one of 16; by default 3x3 for images up to 64 pixels a side. ``pool``
+    is for conv: its last map is averaged to so many cells a side, 1 by default. Images whose
+    parts have their place, such as clothes and letters, want 2.
 
     ``norm`` is one of batch, group, layer (over all features, or channels and pixels, of an
     image) and none; resnets have batch, which is their default, or group; vit has its own.
@@ -154,6 +156,7 @@ class ModelSettings(Frozen):
     frozen: bool = False
     width: Annotated[float, Field(gt=0.0, le=4.0)] | None = None
     stem: Literal["3x3", "7x7"] | None = None
+    pool: Annotated[int, Field(ge=1, le=8)] | None = None
     hidden: Annotated[tuple[PositiveInt, ...], Field(default_factory=_default_hidden)]
     head_hidden: tuple[PositiveInt, ...] = ()
     head_norm: Norm | None = None

@@ -94,7 +94,7 @@ def suit_batches(train: Json) -> Json:
 def suit_encoder(model: Json) -> Json:
     """Leave out what makes no model: weights, and sizes or norms that the encoder does not take."""
     encoder = model["encoder"]
-    unsuited = {"weights"}
+    unsuited = {"weights", "pool"}
     if encoder != "mlp":
         unsuited |= {"hidden", "norm"}
     elif not model.get("hidden"):

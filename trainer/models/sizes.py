@@ -1,6 +1,7 @@
 """Which models can be built: checked from settings and folder alone, before anything is loaded."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, assert_never
@@ -98,8 +99,10 @@ def check_model(settings: ModelSettings, image_shape: tuple[int, int, int]) -> N
     """
     _check_fields(settings)
     match settings.encoder:
-        case "mlp" | "conv" | "resnet18" | "resnet50":
+        case "mlp" | "resnet18" | "resnet50":
             pass
+        case "conv":
+            _check_pool(settings, image_shape)
         case "resnet" | "vit" if settings.weights is not None:
             _check_folder(settings, settings.weights, image_shape)
         case "resnet":
@@ -131,6 +134,8 @@ def _check_fields(settings: ModelSettings) -> None:
     if settings.stem is not None and (not encoder.startswith("resnet") or settings.weights):
         given = "weights" if settings.weights else encoder
         raise ModelSettingsError("stem", f"only a resnet drawn here has it; leave it out ({given})")
+    if settings.pool is not None and encoder != "conv":
+        raise ModelSettingsError("pool", f"only conv has it; leave it out for {encoder}")
     if is_preset and settings.hidden:
         raise ModelSettingsError(
             "hidden",
@@ -139,6 +144,23 @@ def _check_fields(settings: ModelSettings) -> None:
     if settings.weights is None and not is_preset and not settings.hidden:
         raise ModelSettingsError("hidden", "expected a list of at least 1, got an empty list")
     _check_norm(settings)
+
+
+def stride_of(stage: int, image_shape: tuple[int, int, int]) -> int:
+    """Return the stride of a conv's stage (from 0): 1 for the first one on tiny images, else 2."""
+    return 1 if stage == 0 and max(image_shape[1:]) <= _TINY_IMAGE else 2
+
+
+def _check_pool(settings: ModelSettings, image_shape: tuple[int, int, int]) -> None:
+    side = min(image_shape[1:])
+    for stage in range(len(settings.hidden)):
+        side = math.ceil(side / stride_of(stage, image_shape))
+    if (settings.pool or 1) > side:
+        raise ModelSettingsError(
+            "pool",
+            f"expected at most {side}, the last map's pixels a side after {len(settings.hidden)} "
+            f"stages, got {settings.pool}; choose fewer stages (hidden) or a smaller pool",
+        )
 
 
 def _check_norm(settings: ModelSettings) -> None:

@@ -6,6 +6,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from tests.trainer.cohorts import make_cohort, make_member, train_by_trial
+from trainer.errors import ModelSettingsError
 from trainer.models.build import build_model
 from trainer.models.conv_encoder import ConvEncoder
 from trainer.models.module_model import ModuleModel
@@ -67,6 +68,26 @@ def test_images_above_16_pixels_are_halved_from_the_first_stage_on(
     assert tuple(found) == strides
 
 
+@pytest.mark.parametrize(("side", "pool"), [(8, 2), (8, 4), (14, 2), (28, 2), (28, 3), (28, 7)])
+def test_cells_of_the_last_map_are_averaged_each_by_itself(side: int, pool: int) -> None:
+    encoder = ConvEncoder(settings_of("none", pool=pool), (1, side, side))
+    images = torch.randn(3, 1, side, side, generator=torch.Generator().manual_seed(0))
+    maps = encoder.stages(images)
+    size, stride = maps.shape[-1], maps.shape[-1] // pool
+    cell = size - stride * (pool - 1)
+    starts = range(0, size - cell + 1, stride)
+    by_cell = [maps[:, :, y : y + cell, x : x + cell].mean((2, 3)) for y in starts for x in starts]
+    assert len(by_cell) == pool**2
+    assert_close(encoder(images), torch.stack(by_cell, dim=2).flatten(1))
+
+
+def test_a_pool_larger_than_the_last_map_is_refused_with_its_size() -> None:
+    with pytest.raises(ModelSettingsError, match="at most 4, the last map's pixels a side after 2"):
+        build_model(settings_of("none", pool=5), SHAPE)
+    with pytest.raises(ModelSettingsError, match="only conv has it"):
+        build_model(settings_of("none", encoder="mlp", pool=2), SHAPE)
+
+
 def test_weights_are_drawn_by_seed_at_a_scale_that_keeps_the_signal() -> None:
     model = build_model(settings_of("none", hidden=[64, 64, 64, 64]), (1, 32, 32))
     assert isinstance(model, ModuleModel)
@@ -80,7 +101,7 @@ def test_weights_are_drawn_by_seed_at_a_scale_that_keeps_the_signal() -> None:
 @every_norm
 def test_neighbours_change_no_bit_of_a_member(norm: Norm) -> None:
     members = [make_member(kind, lr=0.1, kind=kind) for kind in ("infonce", "supcon", "clop")]
-    model = settings_of(norm, head_hidden=[16], head_out_norm="batch")
+    model = settings_of(norm, head_hidden=[16], head_out_norm="batch", pool=2)
     together = train_by_trial(make_cohort(members, model=model))
     for member in members[1:]:
         alone = train_by_trial(make_cohort([member], model=model))
