@@ -91,10 +91,13 @@ def _name_measure(measure: str) -> str:
 
 def _draw_theory(axes: Axes, temperatures: Sequence[float]) -> None:
     """Draw eta = tau and tau / 2: references, never certificates (CLOP, section 3)."""
-    tau = np.array(temperatures)
-    for factor, dash, label in ((1.0, ":", "lr = τ"), (0.5, "--", "lr = τ/2")):
-        axes.plot(tau, np.log10(factor * tau), dash, color=CURVE_COLOURS[1], label=label)
-    axes.legend(fontsize=7)
+    tau, colour = np.array(temperatures), CURVE_COLOURS[1]
+    above, below = np.log10(tau), np.log10(tau / 2)
+    axes.plot(tau, above, ":", color=colour)
+    axes.plot(tau, below, "--", color=colour)
+    # Both rise to the right: above its right end and below its left end a line is not in the way.
+    axes.text(tau[-1], above[-1], "lr = τ", fontsize=7, ha="right", va="bottom", color=colour)
+    axes.text(tau[0], below[0], "lr = τ/2", fontsize=7, ha="left", va="top", color=colour)
 
 
 def _draw_bound(axes: Axes, result: ClaimResult) -> None:
