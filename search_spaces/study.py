@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -57,6 +57,23 @@ class Budget(Frozen):
     band_decades: Annotated[float, Field(gt=0.0)] = 0.1
 
 
+CouplingMeasure = Literal[
+    "cka_features",
+    "cka_projections",
+    "rsa_features",
+    "rsa_projections",
+    "weight_gap",
+    "loss_gap",
+    "loss_gap_slack",
+    "cka_features_train",
+    "cka_projections_train",
+    "cka_features_unshared",
+    "cka_projections_unshared",
+]
+"""How alike a trial is to its reference, in a study with ``align``."""
+
+COUPLING_MEASURES: frozenset[str] = frozenset(get_args(CouplingMeasure))
+
 Measure = Literal[
     "knn_accuracy",
     "probe_accuracy",
@@ -76,17 +93,7 @@ Measure = Literal[
     "total_variance",
     "uniformity",
     "alignment",
-    "cka_features",
-    "cka_projections",
-    "rsa_features",
-    "rsa_projections",
-    "weight_gap",
-    "loss_gap",
-    "loss_gap_slack",
-    "cka_features_train",
-    "cka_projections_train",
-    "cka_features_unshared",
-    "cka_projections_unshared",
+    CouplingMeasure,
 ]
 """What a finished trial measures (``Outcome.measures``).
 
@@ -94,23 +101,6 @@ Those of ``rules.EVALUATE_MEASURES`` only where ``evaluate`` asks for them, thos
 ``COUPLING_MEASURES`` only with ``align``: against the reference, for other kinds than it; the
 ``loss_gap`` for ``nscl`` against ``cl`` alone; ``unshared`` with ``align.unshared``, for all.
 """
-
-
-COUPLING_MEASURES = frozenset(
-    {
-        "cka_features",
-        "cka_projections",
-        "rsa_features",
-        "rsa_projections",
-        "weight_gap",
-        "loss_gap",
-        "loss_gap_slack",
-        "cka_features_train",
-        "cka_projections_train",
-        "cka_features_unshared",
-        "cka_projections_unshared",
-    }
-)
 
 
 class OptimiseSettings(Frozen):

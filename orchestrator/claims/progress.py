@@ -6,17 +6,23 @@ from typing import Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from orchestrator.claims.result import ClaimResult
-from orchestrator.claims.run import ClaimsDisplay
 from orchestrator.claims.wording import say_ours
 from orchestrator.planners.forecast import forecast
 from orchestrator.record import TrialRecord, TrialState
 from search_spaces.study import Study
 
 
-class ClaimsTerminal(ClaimsDisplay):
+class ClaimsTerminal:
     """A bar over all studies and one over the trials of the study being run.
 
     Where the output is a file, one line when a study begins and one for each claim decided.
@@ -33,6 +39,8 @@ class ClaimsTerminal(ClaimsDisplay):
             BarColumn(bar_width=24),
             TextColumn("{task.fields[note]}"),
             TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
             console=console,
             transient=True,
             disable=not console.is_terminal,

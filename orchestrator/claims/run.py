@@ -8,6 +8,7 @@ corrected for the paper's others when they are known.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from orchestrator.claims.decide import decide, settle
 from orchestrator.claims.figures import draw_claim, draw_scoreboard
@@ -34,16 +35,16 @@ SCOREBOARD = "scoreboard.png"
 Sweep = Callable[[Study, SweepOptions, Display], SweepResult]
 
 
-class ClaimsDisplay(Display):
+class ClaimsDisplay(Display, Protocol):
     """A sweep's display that also says which of the studies is being run."""
 
     def begin(self, study: Study, number: int, count: int) -> None:
         """Say that the study is next: the ``number``-th of ``count``, from 1."""
-        raise NotImplementedError
+        ...
 
     def show_result(self, result: ClaimResult) -> None:
         """Show what was found."""
-        raise NotImplementedError
+        ...
 
 
 @dataclass(frozen=True, slots=True)
