@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from orchestrator.claims.result import ClaimResult, ClaimVerdict, ContrastResult
 from orchestrator.claims.scoreboard import Row
-from orchestrator.claims.wording import say_expectation, say_finding
+from orchestrator.claims.wording import say_expectation, say_finding, say_plain
 from orchestrator.report.canvas import open_figure, to_png
 from orchestrator.report.palette import CURVE_COLOURS, GRID, INK
 from search_spaces.claim import Claim
@@ -62,6 +62,8 @@ def _draw_values(axes: Axes, contrast: ContrastResult, *, is_deciding: bool) -> 
         axes.plot([contrast.mean], [0.3], marker="D", color=INK, markersize=6)
     axes.set_ylim(0, 1.1)
     axes.set_yticks([0.3, 0.78], ["mean, 95 %", "seeds"], fontsize=8)
+    # The unit of the words below it: factors and points, not decades and shares.
+    axes.xaxis.set_major_formatter(lambda value, _: say_plain(contrast, value))
     axes.set_xlabel(f"{say_finding(contrast)}; claim: {say_expectation(contrast)}", fontsize=8.5)
 
 

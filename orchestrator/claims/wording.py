@@ -16,13 +16,13 @@ def say_finding(contrast: ContrastResult) -> str:
     number = say_number(contrast, contrast.mean)
     if contrast.low is None or contrast.high is None:
         return f"{number} (too few seeds for an interval)"
-    low, high = (_say_plain(contrast, end) for end in (contrast.low, contrast.high))
+    low, high = (say_plain(contrast, end) for end in (contrast.low, contrast.high))
     return f"{number} [{low}, {high}]"
 
 
 def say_number(contrast: ContrastResult, value: float) -> str:
     """Return a value of a contrast with its unit."""
-    plain = _say_plain(contrast, value)
+    plain = say_plain(contrast, value)
     if _is_factor(contrast):
         return f"×{plain}" if len(contrast.arms) == 2 else plain
     if contrast.measure.endswith(_PERCENT):
@@ -32,7 +32,8 @@ def say_number(contrast: ContrastResult, value: float) -> str:
     return plain
 
 
-def _say_plain(contrast: ContrastResult, value: float) -> str:
+def say_plain(contrast: ContrastResult, value: float) -> str:
+    """Return a value of a contrast in its unit, without the unit's name."""
     if _is_factor(contrast):
         return f"{10 ** min(max(value, -_FARTHEST), _FARTHEST):.3g}"
     if contrast.measure.endswith(_PERCENT):
@@ -51,7 +52,7 @@ def say_expectation(contrast: ContrastResult) -> str:
     target = say_number(contrast, contrast.target)
     if contrast.expect == "near":
         margin = contrast.margin or 0.0
-        ends = [_say_plain(contrast, contrast.target + side * margin) for side in (-1, 1)]
+        ends = [say_plain(contrast, contrast.target + side * margin) for side in (-1, 1)]
         return f"within {ends[0]} to {ends[1]}"
     return f"{contrast.expect} {target}"
 
