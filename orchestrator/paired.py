@@ -90,7 +90,7 @@ def bound_mean(values_SN: ArrayLike, level: float = 0.95, resamples: int = RESAM
     values_SN = _checked(values_SN)
     n = values_SN.shape[-1]
     mean_S1 = values_SN.mean(axis=-1, keepdims=True)
-    centred_SN = values_SN - mean_S1
+    centred_SN = _without_round_off(values_SN - mean_S1, values_SN)
     shares_NR = _draw_shares(n, resamples)
     shifts_SR = centred_SN @ shares_NR
     variances_SR = np.maximum(centred_SN**2 @ shares_NR - shifts_SR**2, 0.0)
@@ -125,6 +125,13 @@ def adjust_holm(p_values: Sequence[float], tests: int | None = None) -> list[flo
         highest = max(highest, min(1.0, (count - rank) * p_values[place]))
         adjusted[place] = highest
     return adjusted
+
+
+def _without_round_off(centred_SN: Floats, values_SN: Floats) -> Floats:
+    """Return zeros for values that are all equal, whose mean may differ from them by an ulp."""
+    noise_S1 = _ROUND_OFF * np.abs(values_SN).max(axis=-1, keepdims=True)
+    is_spread_S1 = np.abs(centred_SN).max(axis=-1, keepdims=True) > noise_S1
+    return np.where(is_spread_S1, centred_SN, 0.0)
 
 
 def _checked(values_SN: ArrayLike) -> Floats:

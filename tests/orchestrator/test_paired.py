@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.random import Generator, default_rng
 from scipy import stats
@@ -50,6 +50,7 @@ def test_many_seeds_are_tested_by_drawn_flips_that_agree_with_the_t_test() -> No
 
 @settings(max_examples=25, deadline=None)
 @given(values=values, scale=st.sampled_from([0.01, 3.0]), shift=st.sampled_from([-2.0, 7.0]))
+@example(values=[0.25, 0.25, 0.25], scale=0.01, shift=-2.0)
 def test_an_interval_moves_and_grows_with_its_values_and_holds_their_mean(
     values: list[float], scale: float, shift: float
 ) -> None:
@@ -59,6 +60,14 @@ def test_an_interval_moves_and_grows_with_its_values_and_holds_their_mean(
     assert float(plain.high_S) >= np.mean(values) - 1e-9
     for one, other in ((plain.low_S, moved.low_S), (plain.high_S, moved.high_S)):
         assert float(other) == pytest.approx(scale * float(one) + shift, rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.25, 0.01 * 0.25 - 2.0, -1e-7, 1e9 / 3])
+@pytest.mark.parametrize("seeds", [3, 7, 10])
+def test_equal_values_are_a_point_whatever_their_mean_rounds_to(value: float, seeds: int) -> None:
+    found = bound_mean([value] * seeds)
+    assert float(found.low_S) == pytest.approx(value, rel=1e-12)
+    assert float(found.high_S) == pytest.approx(value, rel=1e-12)
 
 
 def test_an_interval_is_that_of_a_bootstrap_t_written_with_loops() -> None:
