@@ -19,7 +19,7 @@ from torch import Tensor
 from trainer.crew import ALONE, Crew
 from trainer.groups import Group
 from trainer.models.blocks import checkpointed_blocks
-from trainer.models.protocol import Model, Tensors
+from trainer.models.protocol import Model, Tensors, Tower
 from trainer.objective import Objective, ObjectiveBatch
 from trainer.settings import SharedTrainSettings
 
@@ -29,14 +29,14 @@ class Route:
     """How encoder and head are run while they train.
 
     Attributes:
-        micro_rows: Rows (two per pair) that are embedded at a time; None for all.
+        micro_pairs: Pairs that are embedded at a time; None for all.
         crew: The workers that share every batch; this one embeds its own rows.
         precision: Of the products in encoder and head; what leaves the head is float32 again.
             float64 stays float64 whatever it says.
         is_checkpointed: Whether blocks keep their inputs only.
     """
 
-    micro_rows: int | None = None
+    micro_pairs: int | None = None
     crew: Crew = ALONE
     precision: Literal["float32", "bfloat16"] = "float32"
     is_checkpointed: bool = False
@@ -47,7 +47,7 @@ class Route:
         micro = settings.micro_batch_size
         is_cut = micro is not None and micro < settings.batch_size
         return cls(
-            micro_rows=2 * micro if micro is not None and is_cut else None,
+            micro_pairs=micro if is_cut else None,
             crew=crew,
             precision=settings.precision,
             is_checkpointed=settings.checkpoint_activations,
@@ -56,16 +56,28 @@ class Route:
     def project(
         self, model: Model, parameters: Tensors, running: Tensors, inputs_MNF: Tensor
     ) -> Tensor:
-        """Return training projections, shape (M, N, D), in the dtype of the inputs."""
+        """Return training projections, shape (M, N, D), in the dtype of the inputs.
+
+        Rows are first views, then as many second ones.
+        """
+        towers = model.towers
         with checkpointed_blocks(enabled=self.is_checkpointed), self._autocast(inputs_MNF):
-            features = model.encode(parameters, running, inputs_MNF, training=True)
-            projections_MND = model.project(parameters, running, features, training=True)
+            projections = [
+                _run(tower, parameters, running, rows_MNF)
+                for tower, rows_MNF in zip(towers, inputs_MNF.chunk(len(towers), 1), strict=True)
+            ]
+            projections_MND = projections[0] if len(towers) == 1 else torch.cat(projections, 1)
         return projections_MND.to(inputs_MNF.dtype)
 
     def _autocast(self, inputs_MNF: Tensor) -> AbstractContextManager[object]:
         if self.precision == "float32":
             return nullcontext()
         return torch.autocast(inputs_MNF.device.type, dtype=torch.bfloat16)
+
+
+def _run(tower: Tower, parameters: Tensors, running: Tensors, inputs_MNF: Tensor) -> Tensor:
+    features = tower.encode(parameters, running, inputs_MNF, training=True)
+    return tower.project(parameters, running, features, training=True)
 
 
 class Piece(NamedTuple):
@@ -180,17 +192,18 @@ def _differentiate_part(
     """Return losses and gradients of one part; all arguments have its rows only."""
     leaves, own_leaves = _leaves(parameters), [_leaves(named) for named in own]
     flat_own = [leaf for named in own_leaves for leaf in named.values()]
-    inputs_MNF = route.crew.take_share(batch.views_MVBF).flatten(1, 2)
-    if route.micro_rows is None:
-        projections_MND = route.project(part.model, leaves, running, inputs_MNF)
+    views_MVBF = route.crew.take_share(batch.views_MVBF)
+    if route.micro_pairs is None:
+        projections_MND = route.project(part.model, leaves, running, views_MVBF.flatten(1, 2))
         losses_M = _losses(part, own_leaves, projections_MND, batch, route.crew)
         gradients = _gradients(losses_M, [*leaves.values(), *flat_own])
     else:
-        blocks = torch.split(inputs_MNF, route.micro_rows, dim=1)
+        blocks = [b.flatten(1, 2) for b in torch.split(views_MVBF, route.micro_pairs, dim=2)]
         projections_MND = _embed_blocks(part.model, leaves, running, blocks, route)
         losses_M = _losses(part, own_leaves, projections_MND, batch, route.crew)
         pull_MND, *of_own = _gradients(losses_M, [projections_MND, *flat_own])
-        pulls = torch.split(pull_MND, route.micro_rows, dim=1)
+        cut = torch.split(_by_view(pull_MND), route.micro_pairs, dim=2)
+        pulls = [pull_MVbD.flatten(1, 2) for pull_MVbD in cut]
         of_model = _pull_back(part.model, leaves, running, zip(blocks, pulls, strict=True), route)
         gradients = [*of_model, *of_own]
     rest = iter(gradients)
@@ -206,8 +219,14 @@ def _embed_blocks(
     model: Model, leaves: Tensors, running: Tensors, blocks: Sequence[Tensor], route: Route
 ) -> Tensor:
     """Return all projections as a leaf, without the activations they were computed from."""
-    projections = [route.project(model, leaves, running, block) for block in blocks]
-    return torch.cat(projections, dim=1).requires_grad_()
+    projections = [_by_view(route.project(model, leaves, running, block)) for block in blocks]
+    return torch.cat(projections, dim=2).flatten(1, 2).requires_grad_()
+
+
+def _by_view(rows_MND: Tensor) -> Tensor:
+    """Return rows, first views before second ones, as (M, V, b, D)."""
+    members, rows, dim = rows_MND.shape
+    return rows_MND.reshape(members, 2, rows // 2, dim)
 
 
 def _pull_back(

@@ -8,6 +8,7 @@ pixels, D = embedding.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -87,14 +88,21 @@ class Stack:
         return gradients.losses_M
 
     @torch.no_grad()
-    def embed(self, images_NF: Tensor) -> tuple[Tensor, Tensor]:
+    def embed(self, inputs_NF: Tensor, view: Literal[0, 1] = 0) -> tuple[Tensor, Tensor]:
         """Return features (M, N, F) and raw projections (M, N, D) in evaluation mode.
 
-        Never in bfloat16: round-off fills the tail of a spectrum and hides its collapse. Images
+        Never in bfloat16: round-off fills the tail of a spectrum and hides its collapse. Rows
         are embedded as many at a time as in training where micro-batches bound that.
+
+        Args:
+            inputs_NF: Rows of one view.
+            view: Which: of matter where each has a tower of its own.
         """
-        blocks = torch.split(images_NF, self._route.micro_rows or len(images_NF))
-        embedded = [[self._embed_part(part, block) for block in blocks] for part in self._parts]
+        at_once = 2 * (self._route.micro_pairs or 0) or len(inputs_NF)
+        blocks = torch.split(inputs_NF, at_once)
+        embedded = [
+            [self._embed_part(part, block, view) for block in blocks] for part in self._parts
+        ]
         features, projections = (
             torch.cat([torch.cat([pair[i] for pair in row], dim=1) for row in embedded])
             for i in range(2)
@@ -142,19 +150,23 @@ class Stack:
         self._parts = cut_parts(self._model, self._groups)
 
     def _check_micro_batches(self) -> None:
-        if self._route.micro_rows is not None and self._running:
+        if self._route.micro_pairs is not None and self._running:
             raise MicroBatchError(
                 "train.micro_batch_size cannot be smaller than train.batch_size with batch norm, "
                 "whose statistics are those of the whole batch: choose norm: layer or none, or "
                 "leave it out"
             )
 
-    def _embed_part(self, part: Part, images_NF: Tensor) -> tuple[Tensor, Tensor]:
-        inputs_MNF = images_NF.expand(part.rows.stop - part.rows.start, -1, -1)
+    def _embed_part(
+        self, part: Part, inputs_NF: Tensor, view: Literal[0, 1]
+    ) -> tuple[Tensor, Tensor]:
+        inputs_MNF = inputs_NF.expand(part.rows.stop - part.rows.start, -1, -1)
         parameters = {name: p[part.rows] for name, p in self.parameters.items()}
         running = {name: r[part.rows] for name, r in self._running.items()}
-        features = part.model.encode(parameters, running, inputs_MNF, training=False)
-        return features, part.model.project(parameters, running, features, training=False)
+        towers = part.model.towers
+        tower = towers[min(view, len(towers) - 1)]
+        features = tower.encode(parameters, running, inputs_MNF, training=False)
+        return features, tower.project(parameters, running, features, training=False)
 
     def _clip(self, gradients: Gradients, most: float) -> Gradients:
         """Bound each member's gradient by the model's and its objective's parameters together."""

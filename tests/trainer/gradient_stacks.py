@@ -12,7 +12,7 @@ from torch.testing import assert_close
 from tests.trainer.cohorts import CPU, DIGITS, make_cohort, make_member
 from trainer.cohort import Member
 from trainer.data.images import load_images
-from trainer.models.protocol import Model, Tensors
+from trainer.models.protocol import SingleModel, Tensors
 from trainer.settings import ModelSettings, Norm, TrainSettings
 from trainer.stack import Stack
 
@@ -96,7 +96,7 @@ def advance(stack: Stack, dtype: torch.dtype = torch.float64, steps: int = STEPS
 class OneByOne:
     """The stacked MLP, as if it could hold ``members_at_once`` members only."""
 
-    inner: Model
+    inner: SingleModel
     members_at_once: int | None
 
     def init_parameters(self, seeds: Sequence[int]) -> Tensors:
@@ -105,7 +105,11 @@ class OneByOne:
     def init_running(self, members: int) -> Tensors:
         return self.inner.init_running(members)
 
-    def select(self, keep: Sequence[int]) -> Model:
+    @property
+    def towers(self) -> "tuple[OneByOne]":
+        return (self,)
+
+    def select(self, keep: Sequence[int]) -> "OneByOne":
         return OneByOne(self.inner.select(keep), self.members_at_once)
 
     def encode(

@@ -21,7 +21,7 @@ from trainer.data.augment import draw_views, evaluation_view
 from trainer.data.feature_cache import cache_folder, cached_features
 from trainer.data.image_data import EncodedViews, ImageData
 from trainer.models.build import build_model
-from trainer.models.protocol import Model, Tensors
+from trainer.models.protocol import SingleModel, Tensors
 from trainer.seeds import generator_for
 from trainer.settings import DataSettings, ModelSettings
 
@@ -88,7 +88,7 @@ class FrozenEncoder:
         return _digest_of(self._weights[0] | self._weights[1])
 
     @cached_property
-    def _encoder(self) -> Model:
+    def _encoder(self) -> SingleModel:
         trained = self.model.model_copy(update={"frozen": False})
         return build_model(trained, self.data.image_shape)
 

@@ -7,14 +7,14 @@ from typing import assert_never
 from trainer.models.conv_encoder import build_conv_model
 from trainer.models.hub_encoder import build_hub_model
 from trainer.models.mlp import StackedMlp
-from trainer.models.protocol import Model
+from trainer.models.protocol import SingleModel
 from trainer.models.sizes import check_model
 from trainer.settings import ModelSettings, Norm
 
 
 def build_model(
     settings: ModelSettings, image_shape: tuple[int, int, int], norms: Sequence[Norm] = ()
-) -> Model:
+) -> SingleModel:
     """Return the model that ``settings`` describe.
 
     Args:

@@ -57,6 +57,11 @@ class StackedMlp:
         head = lay_out_head(settings, feature_width, norms)
         return cls(StackedLayers((), head.norms, "none"), head)
 
+    @property
+    def towers(self) -> "tuple[StackedMlp]":
+        """Return the model itself: all views are rows of one kind."""
+        return (self,)
+
     def select(self, keep: Sequence[int]) -> "StackedMlp":
         """Return the model of the members at these positions."""
         return StackedMlp(self.encoder.select(keep), self.head.select(keep))

@@ -49,6 +49,11 @@ class ModuleModel:
         """Return 1: the activations of one member fill the memory that there is."""
         return 1
 
+    @property
+    def towers(self) -> "tuple[ModuleModel]":
+        """Return the model itself: all views are rows of one kind."""
+        return (self,)
+
     def select(self, keep: Sequence[int]) -> "ModuleModel":
         """Return the model itself: its members differ in numbers only."""
         return self
