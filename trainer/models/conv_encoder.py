@@ -10,6 +10,7 @@ Shape legend: N = images, C = channels, H = height, W = width, F = features (cha
 last map times its cells).
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -20,7 +21,7 @@ from trainer.models.channel_norm import build_norm
 from trainer.models.mlp import lay_out_head
 from trainer.models.module_model import ModuleModel
 from trainer.models.sizes import stride_of
-from trainer.settings import ModelSettings
+from trainer.settings import ModelSettings, Norm
 
 ImageShape = tuple[int, int, int]
 
@@ -31,16 +32,8 @@ class ConvEncoder(nn.Module):
     def __init__(self, settings: ModelSettings, image_shape: ImageShape) -> None:
         super().__init__()
         self.pool = settings.pool or 1
-        channels = image_shape[0]
-        stages = []
-        for number, (width_in, width_out) in enumerate(pairwise((channels, *settings.hidden))):
-            stride, bias = stride_of(number, image_shape), settings.norm == "none"
-            convolution = nn.Conv2d(width_in, width_out, 3, stride, padding=1, bias=bias)
-            nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
-            if convolution.bias is not None:
-                nn.init.zeros_(convolution.bias)
-            stages += [convolution, build_norm(settings.norm, width_out), nn.ReLU()]
-        self.stages = nn.Sequential(*stages)
+        strides = [stride_of(stage, image_shape) for stage in range(len(settings.hidden))]
+        self.stages = build_stages((image_shape[0], *settings.hidden), strides, settings.norm)
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """Return pooled features."""
@@ -54,6 +47,24 @@ class ConvEncoder(nn.Module):
             for side, stride in zip(maps_NFHW.shape[2:], strides, strict=True)
         ]
         return avg_pool2d(maps_NFHW, cells, strides).flatten(1)
+
+
+def build_stages(widths: Sequence[int], strides: Sequence[int], norm: Norm) -> nn.Sequential:
+    """Return 3 x 3 convolutions, each with the norm and a ReLU.
+
+    Args:
+        widths: Channels before the first and after each of them, one more than ``strides``.
+        strides: Of each convolution.
+        norm: Of them all; convolutions before a norm have no bias.
+    """
+    stages = []
+    for (width_in, width_out), stride in zip(pairwise(widths), strides, strict=True):
+        convolution = nn.Conv2d(width_in, width_out, 3, stride, padding=1, bias=norm == "none")
+        nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+        if convolution.bias is not None:
+            nn.init.zeros_(convolution.bias)
+        stages += [convolution, build_norm(norm, width_out), nn.ReLU()]
+    return nn.Sequential(*stages)
 
 
 def build_conv_model(settings: ModelSettings, image_shape: ImageShape) -> ModuleModel:

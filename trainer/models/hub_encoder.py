@@ -1,12 +1,13 @@
 """ResNet and ViT of Hugging Face transformers, with random weights or from a local folder.
 
-The only module that imports transformers, and only when such an encoder is built. Nothing is
-downloaded and nothing is unpickled: a folder must hold ``config.json`` and safetensors.
+The only module that imports transformers, and only when such an encoder is built: others get the
+library and its networks from here. Nothing is downloaded and nothing is unpickled: a folder must
+hold ``config.json`` and safetensors.
 
 Shape legend: N = images, C = channels, H = height, W = width, F = features.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -96,9 +97,9 @@ def _build_encoder(settings: ModelSettings, image_shape: ImageShape) -> PooledRe
 
 
 def _build_resnet(settings: ModelSettings, image_shape: ImageShape) -> Network:
-    library = _transformers()
+    library = import_transformers()
     if settings.weights is not None:
-        return _load(library.ResNetModel, library.ResNetConfig, settings.weights)
+        return load_network(library.ResNetModel, library.ResNetConfig, settings.weights)
     sizes = ResNetSizes.of(settings, image_shape)
     config = library.ResNetConfig(
         num_channels=image_shape[0],
@@ -126,9 +127,11 @@ def _use_small_stem(network: Network, channels: int, width: int) -> None:
 
 
 def _build_vit(settings: ModelSettings, image_shape: ImageShape) -> Network:
-    library = _transformers()
+    library = import_transformers()
     if settings.weights is not None:
-        return _load(library.ViTModel, library.ViTConfig, settings.weights, add_pooling_layer=False)
+        return load_network(
+            library.ViTModel, library.ViTConfig, settings.weights, add_pooling_layer=False
+        )
     sizes = ViTSizes.of(settings.hidden, image_shape)
     config = library.ViTConfig(
         num_channels=image_shape[0],
@@ -142,23 +145,41 @@ def _build_vit(settings: ModelSettings, image_shape: ImageShape) -> Network:
     return library.ViTModel._from_config(config, dtype=torch.float64, add_pooling_layer=False)
 
 
-def _load(
+NO_DROPOUT: Mapping[str, object] = {
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+}
+"""Dropout would draw from the global generator; contrastive encoders have none."""
+
+
+def load_network(
     network: Any,
     config: Any,
-    folder: str,
+    folder: str | Path,
+    *,
+    field: str = "weights",
+    changes: Mapping[str, object] = NO_DROPOUT,
     **options: object,
 ) -> Network:
-    """Load a network from a folder, float64, or raise ModelSettingsError."""
+    """Load a network of transformers from a folder of safetensors, in float64.
+
+    Args:
+        network: Its class.
+        config: The class of its configuration.
+        folder: With config.json and safetensors.
+        field: The setting that messages blame.
+        changes: Fields of the configuration that are not as the folder has them.
+        **options: For ``from_pretrained``.
+
+    Raises:
+        ModelSettingsError: If the folder's weights cannot be read or are not this network's.
+    """
     path = Path(folder)
-    # Dropout would draw from the global generator; contrastive encoders have none.
-    settings = config.from_pretrained(
-        path, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
-    )
     try:
         with _quietly():
             loaded, report = network.from_pretrained(
                 path,
-                config=settings,
+                config=config.from_pretrained(path, **changes),
                 dtype=torch.float64,
                 local_files_only=True,
                 use_safetensors=True,
@@ -167,12 +188,12 @@ def _load(
             )
     except Exception as error:  # safetensors has errors of its own, transformers raises any
         raise ModelSettingsError(
-            "weights", f"the safetensors in {path} cannot be loaded: {error}"
+            field, f"the safetensors in {path} cannot be loaded: {error}"
         ) from error
     lacking = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
     if lacking:
         raise ModelSettingsError(
-            "weights",
+            field,
             f"expected the weights of a whole {network.__name__} in {path}, got none that fit for "
             f"{len(lacking)} of its tensors ({', '.join(lacking[:3])}, ...); save it again with "
             "save_pretrained",
@@ -180,7 +201,7 @@ def _load(
     return loaded
 
 
-def _transformers() -> Any:
+def import_transformers() -> Any:
     """Import the library only where it is needed: that takes 6 seconds."""
     if find_spec("torchaudio") is not None:
         import_torchaudio()  # transformers would import it as it is: an error beside a CPU torch
@@ -192,7 +213,7 @@ def _transformers() -> Any:
 @contextmanager
 def _quietly() -> Iterator[None]:
     """Keep transformers' progress bar and its report of unused tensors off the terminal."""
-    logging = _transformers().utils.logging
+    logging = import_transformers().utils.logging
     verbosity, had_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -4,7 +4,7 @@ Convolutions and transformers gain nothing from stacking on a CPU (under vmap th
 0.9 times the speed of one by one), but their parameters are rows of stacked tensors like
 everybody's, so optimisers, checkpoints and packs treat all models alike.
 
-Shape legend: M = members, N = samples (both views stacked), F = flat pixels or features,
+Shape legend: M = members, N = samples (both views stacked), F = flat inputs or features,
 D = embedding.
 """
 
@@ -32,16 +32,19 @@ class ModuleModel:
     """An encoder module and a stacked projection head.
 
     Attributes:
-        draw_encoder: Returns a new float64 module, images [N, C, H, W] to features [N, F]; any
-            randomness is drawn from torch's global CPU generator. All its buffers are running
-            statistics, rows of ``running`` here, before those of the head.
-        template: One such module: its layout and initial statistics count, not its weights.
-        image_shape: Channels, height, width.
+        draw_encoder: Returns a new float64 module, inputs [N, *input_shape] to features [N, F]; any
+            randomness is drawn from torch's global CPU generator. Its floating-point buffers are
+            running statistics, rows of ``running`` here, before those of the head; the others
+            (tables of positions, counters) are constants.
+        template: One such module: its layout, constants and initial statistics count, not its
+            weights.
+        input_shape: Of one sample: channels, height and width of an image; bands and frames of a
+            spectrogram; length of a waveform or of a row of token ids.
     """
 
     draw_encoder: Callable[[], nn.Module]
     template: nn.Module
-    image_shape: tuple[int, int, int]
+    input_shape: tuple[int, ...]
     head: StackedLayers
 
     @property
@@ -67,6 +70,7 @@ class ModuleModel:
         own = {
             _PREFIX + name: buffer.detach().expand(members, *buffer.shape).clone()
             for name, buffer in self.template.named_buffers()
+            if buffer.is_floating_point()
         }
         return own | self.head.init_running(members)
 
@@ -99,13 +103,16 @@ class ModuleModel:
     def _encode_one(self, parameters: Tensors, running: Tensors, inputs_NF: Tensor) -> Tensor:
         # In training a batch is one piece, for batch norm's sake; evaluation sets may be large.
         size = len(inputs_NF) if self.template.training else _EVALUATED_AT_ONCE
+        tensors = (parameters, running, self._constants(inputs_NF.device))
         pieces = [
-            functional_call(
-                self.template, (parameters, running), (align(piece).view(-1, *self.image_shape),)
-            )
+            functional_call(self.template, tensors, (align(piece).view(-1, *self.input_shape),))
             for piece in torch.split(inputs_NF, size)
         ]
         return torch.cat(pieces)
+
+    def _constants(self, device: torch.device) -> Tensors:
+        buffers = self.template.named_buffers()
+        return {name: b.to(device) for name, b in buffers if not b.is_floating_point()}
 
     def _draw(self, seed: int) -> Tensors:
         # Modules draw from the global generator: it is lent to this draw and given back.

@@ -1,12 +1,12 @@
 """Which models can be built: checked from settings and folder alone, before anything is loaded."""
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, assert_never
+from typing import Literal, assert_never
 
 from trainer.errors import ModelSettingsError
+from trainer.models.weights_folder import read_config
 from trainer.settings import ModelSettings
 
 SMALL_IMAGE = 64
@@ -195,7 +195,7 @@ def _check_folder(settings: ModelSettings, weights: str, image_shape: tuple[int,
             f"expected the absolute path of a folder on this machine, got {weights!r}; nothing is "
             "downloaded: get a model with 'hf download NAME --local-dir FOLDER' and give FOLDER",
         )
-    config = _read_config(folder)
+    config = read_config(folder, "weights")
     if config.get("model_type") != settings.encoder:
         raise ModelSettingsError(
             "weights",
@@ -208,20 +208,3 @@ def _check_folder(settings: ModelSettings, weights: str, image_shape: tuple[int,
             f"expected a network for images of {image_shape[0]} channels (grey ones suit any), got "
             f"one for {config.get('num_channels', 3)} in {folder}; choose another folder",
         )
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    names = ("model.safetensors", "model.safetensors.index.json")
-    if not any((folder / name).is_file() for name in names):
-        raise ModelSettingsError(
-            "weights",
-            f"expected model.safetensors in {folder}, found none; pickled weights (.bin) are not "
-            "loaded: save the model again with save_pretrained",
-        )
-    try:
-        config = json.loads((folder / "config.json").read_text())
-    except (OSError, ValueError) as error:
-        raise ModelSettingsError(
-            "weights", f"expected a readable config.json in {folder}: {error}"
-        ) from error
-    return config if isinstance(config, dict) else {}
