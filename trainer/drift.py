@@ -75,12 +75,33 @@ def drift_grad(loss: PairLoss, x_MBD: Tensor, y_MBD: Tensor) -> GradientDrift:
     leaves = (x_MBD.detach().requires_grad_(), y_MBD.detach().requires_grad_())
     with torch.enable_grad():
         gradient_x, gradient_y = torch.autograd.grad(loss(*leaves).sum(), leaves)
-    _check_same_shape(gradient_x, gradient_y)
+    return drift_of_gradients(gradient_x, gradient_y, x_MBD, y_MBD)
+
+
+def drift_of_gradients(
+    gradient_x_MBD: Tensor, gradient_y_MBD: Tensor, x_MBD: Tensor, y_MBD: Tensor
+) -> GradientDrift:
+    """Measure :func:`drift_grad` from gradients that are known already.
+
+    Args:
+        gradient_x_MBD: dL/dx, shape [..., B, D].
+        gradient_y_MBD: dL/dy, same shape.
+        x_MBD: The embeddings they were taken at, same shape.
+        y_MBD: Their positives, same shape.
+
+    Returns:
+        The drift of both modalities, in the ambient space and in the tangent plane.
+
+    Raises:
+        EmbeddingShapeError: If the shapes differ or are not [..., B, D].
+        NonFiniteEmbeddingError: If an embedding or a gradient is NaN or infinite.
+    """
+    _check_same_shape(x_MBD, y_MBD, gradient_x_MBD, gradient_y_MBD)
     return GradientDrift(
-        x=map_members(_mean_cosine, -gradient_x, y_MBD),
-        y=map_members(_mean_cosine, -gradient_y, x_MBD),
-        tangent_x=map_members(_tangent_cosine, -gradient_x, y_MBD, x_MBD),
-        tangent_y=map_members(_tangent_cosine, -gradient_y, x_MBD, y_MBD),
+        x=map_members(_mean_cosine, -gradient_x_MBD, y_MBD),
+        y=map_members(_mean_cosine, -gradient_y_MBD, x_MBD),
+        tangent_x=map_members(_tangent_cosine, -gradient_x_MBD, y_MBD, x_MBD),
+        tangent_y=map_members(_tangent_cosine, -gradient_y_MBD, x_MBD, y_MBD),
     )
 
 

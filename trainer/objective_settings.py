@@ -5,9 +5,9 @@ an unknown kind is answered with the list of known ones. What each number means 
 docstring of the loss it is handed to (``trainer/losses``).
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Temperature = Annotated[
     float,
@@ -18,6 +18,23 @@ Temperature = Annotated[
 Scale = Annotated[float, Field(gt=0.0, le=1000.0, description="k: cosines are multiplied by it")]
 Bias = Annotated[float, Field(ge=-1000.0, le=1000.0, description="b: added to scaled cosines")]
 Weight = Annotated[float, Field(ge=0.0, le=1e4, description="weight of a term, 0 for none")]
+TemperatureMode = Literal["fixed", "learnable"]
+
+LARGEST_LEARNED_SCALE = 100.0
+"""Largest 1 / tau of a learned temperature (Radford et al. 2021, arXiv:2103.00020, 2.5)."""
+
+
+def check_start(temperature: float, mode: TemperatureMode) -> None:
+    """Refuse a learned temperature that starts where it may not go.
+
+    Raises:
+        ValueError: If it does; pydantic says where it stands.
+    """
+    if mode == "learnable" and temperature * LARGEST_LEARNED_SCALE < 1.0:
+        raise ValueError(
+            f"a learnable temperature starts at {1 / LARGEST_LEARNED_SCALE:g} or more, got "
+            f"{temperature:g}; expected that, or temperature_mode: fixed"
+        )
 
 
 class KindSettings(BaseModel):
@@ -29,10 +46,20 @@ class KindSettings(BaseModel):
 
 
 class InfoNCESettings(KindSettings):
-    """Symmetric InfoNCE across the two views (arXiv:1807.03748, arXiv:2103.00020)."""
+    """Symmetric InfoNCE across the two views (arXiv:1807.03748, arXiv:2103.00020).
+
+    ``temperature_mode``: ``learnable`` makes ``temperature`` the initial value (0.01 or more) of
+    one that is trained as CLIP's, never below 0.01.
+    """
 
     kind: Literal["infonce"] = "infonce"
     temperature: Temperature = 0.1
+    temperature_mode: TemperatureMode = "fixed"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        check_start(self.temperature, self.temperature_mode)
+        return self
 
 
 class NTXentSettings(KindSettings):
@@ -161,16 +188,18 @@ class SigLIPSettings(KindSettings):
 class SVRSettings(KindSettings):
     """What both forms of support vector regularisation have in common (arXiv:2509.21033).
 
-    ``base``: InfoNCE with the fixed ``temperature``, or SigLIP with ``scale``, ``bias`` and
-    ``learnable`` as in the kind ``siglip``. ``form``: how support vectors are scored, as the
-    base does or always by InfoNCE. ``sides``: support vectors of the first views only, or of
-    both. ``alpha``, ``beta``: weights of L_svr and of L_cons, which keeps the radius between 0
-    and the distance of the pair. ``radius``: initial R. ``normalize_sup`` brings support vectors
-    back to the unit sphere. ``detach_u`` removes the effect: a negative control.
+    ``base``: InfoNCE with ``temperature`` and ``temperature_mode`` as in the kind ``infonce``, or
+    SigLIP with ``scale``, ``bias`` and ``learnable`` as in the kind ``siglip``. ``form``: how
+    support vectors are scored, as the base does or always by InfoNCE. ``sides``: support vectors
+    of the first views only, or of both. ``alpha``, ``beta``: weights of L_svr and of L_cons,
+    which keeps the radius between 0 and the distance of the pair. ``radius``: initial R.
+    ``normalize_sup`` brings support vectors back to the unit sphere. ``detach_u`` removes the
+    effect: a negative control.
     """
 
     base: Literal["infonce", "siglip"] = "infonce"
     temperature: Temperature = 0.07
+    temperature_mode: TemperatureMode = "fixed"
     scale: Scale = 10.0
     bias: Bias = -10.0
     learnable: bool = True
@@ -180,6 +209,12 @@ class SVRSettings(KindSettings):
     radius: Annotated[float, Field(ge=-10.0, le=10.0)] = 0.5
     detach_u: bool = False
     normalize_sup: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.base == "infonce":
+            check_start(self.temperature, self.temperature_mode)
+        return self
 
 
 class StaticSVRSettings(SVRSettings):

@@ -11,6 +11,7 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 from torch import Tensor
+from torch.nn.functional import normalize
 from torch.testing import assert_close
 
 from trainer.objective import (
@@ -230,6 +231,22 @@ class ObjectiveContract:
             rtol=1e-12,
             atol=1e-12,
         )
+
+    def test_unit_rows_named_as_such_give_the_gradient_before_it_is_normalised(self) -> None:
+        if not self.is_blind_to_row_scale:
+            pytest.skip("the definition works on raw projections")
+        batch = random_batch(12, 5)
+        x_MBD, y_MBD = (normalize(view_MBD, dim=-1) for view_MBD in batch.pair)
+        unit = with_views(batch, x_MBD, y_MBD)
+        objective = self.build(batch)
+        taken = evaluate(objective, replace(unit, is_unit=True))
+        normalised = evaluate(objective, unit)
+        assert_close(taken.losses_M, normalised.losses_M, rtol=1e-12, atol=1e-12)
+        for name, rows_MBD in (("x", x_MBD), ("y", y_MBD)):
+            ambient = taken.gradients[name]
+            along = (ambient * rows_MBD).sum(dim=-1, keepdim=True) * rows_MBD
+            assert along.any()
+            assert_close(ambient - along, normalised.gradients[name], rtol=1e-9, atol=1e-12)
 
     def test_gradients_are_those_of_the_value(self) -> None:
         if not self.has_plain_gradient:

@@ -24,7 +24,7 @@ def test_every_kind_of_the_union_is_known_by_its_name() -> None:
 def test_a_key_is_spelt_as_in_a_file() -> None:
     assert "objective.lambda" in objective_paths("clop")
     assert "objective.lambda_" not in objective_paths("clop")
-    assert objective_paths("infonce") == {"objective.kind", "objective.temperature"}
+    assert objective_paths("nt_xent") == {"objective.kind", "objective.temperature"}
 
 
 def test_nested_settings_are_dotted_paths() -> None:

@@ -44,12 +44,28 @@ def test_lambda_is_written_without_the_underscore() -> None:
         ({"kind": "clop", "label_fraction": 1.5}, r"less than or equal to 1"),
         ({"kind": "clop", "prototypes": "orthogonal"}, r"'orthonormal', 'random', 'etf'"),
         ({"temperature": 0.1}, r"discriminator 'kind'"),
+        (
+            {"kind": "infonce", "temperature": 0.005, "temperature_mode": "learnable"},
+            r"starts at 0\.01 or more, got 0\.005",
+        ),
+        (
+            {"kind": "dynamic_svr", "temperature": 0.009, "temperature_mode": "learnable"},
+            r"starts at 0\.01 or more, got 0\.009",
+        ),
     ],
     ids=str,
 )
 def test_values_out_of_range_are_refused(fields: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         read_settings(**fields)
+
+
+def test_a_learned_temperature_may_start_at_its_bound_and_on_a_siglip_base_it_is_not_used() -> None:
+    at_bound = read_settings(kind="infonce", temperature=0.01, temperature_mode="learnable")
+    assert isinstance(at_bound, InfoNCESettings)
+    assert at_bound.temperature == 0.01
+    unused = {"base": "siglip", "temperature": 0.005, "temperature_mode": "learnable"}
+    assert read_settings(kind="static_svr", **unused).kind == "static_svr"
 
 
 def test_settings_do_not_change_after_they_were_read() -> None:

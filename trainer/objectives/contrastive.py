@@ -27,6 +27,7 @@ from trainer.objectives.stack import (
     member_scalars,
     unit_views,
 )
+from trainer.objectives.temperature import init_log_scale, learned_temperature
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,19 @@ class InfoNCE(MemberStack):
         """Return the loss of each member, shape (M,)."""
         del parameters
         return infonce(*unit_views(batch), self.temperature_M, is_safe=self.is_safe)
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedInfoNCE(InfoNCE):
+    """Symmetric InfoNCE at a learned temperature; ``temperature_M`` is where it starts."""
+
+    def init_parameters(self) -> dict[str, Tensor]:
+        """Return ``log_scale`` = log(1 / tau), (M,)."""
+        return init_log_scale(self.temperature_M)
+
+    def __call__(self, parameters: Mapping[str, Tensor], batch: ObjectiveBatch) -> Tensor:
+        """Return the loss of each member, shape (M,)."""
+        return infonce(*unit_views(batch), learned_temperature(parameters))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +113,10 @@ class DCL(MemberStack):
 
 
 def bind_infonce(members: Sequence[InfoNCESettings], context: ObjectiveContext) -> InfoNCE:
-    """Return InfoNCE with the members' temperatures."""
+    """Return InfoNCE with the members' temperatures, fixed or to start from."""
     temperature_M = member_scalars((m.temperature for m in members), context)
+    if members[0].temperature_mode == "learnable":
+        return LearnedInfoNCE(temperature_M, is_safe=False)
     return InfoNCE(temperature_M, exp_is_always_safe(temperature_M, context.batch_size))
 
 

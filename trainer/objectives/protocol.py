@@ -19,11 +19,15 @@ class ObjectiveBatch:
         views_MND: Raw (un-normalised) projections, first views before second ones, (M, 2B, D).
         labels_MB: Class of each pair, int64, shape (M, B).
         labelled_MB: Whether a sample's label may be used (label fraction), bool, shape (M, B).
+        is_unit: The rows have unit length already, and objectives on unit rows take them as they
+            are: what autograd returns is then the gradient in the ambient space, not its part
+            along the sphere. For measuring only; training hands over raw projections.
     """
 
     views_MND: Tensor
     labels_MB: Tensor
     labelled_MB: Tensor
+    is_unit: bool = False
 
     @property
     def pair(self) -> tuple[Tensor, Tensor]:

@@ -12,15 +12,17 @@ from torch import Tensor
 
 from trainer.losses.exponent import exp_is_always_safe
 from trainer.losses.infonce import infonce
+from trainer.losses.push import infonce_push, siglip_push
 from trainer.losses.siglip import siglip
 from trainer.losses.svr import one_way_svr
 from trainer.objective_settings import SVRSettings
 from trainer.objectives.protocol import ObjectiveContext
 from trainer.objectives.sigmoid import SigLIP, bind_siglip
 from trainer.objectives.stack import MemberStack, member_scalars
+from trainer.objectives.temperature import init_log_scale, learned_temperature
 
 ViewLoss = Callable[[Tensor, Tensor], Tensor]
-"""A loss of two batches of rows, its scalars bound."""
+"""A function of two batches of rows, its scalars bound."""
 
 
 class Scoring(Protocol):
@@ -46,6 +48,14 @@ class Scoring(Protocol):
         """Return what support vectors are scored with, against the other view."""
         ...
 
+    def base_push(self, parameters: Mapping[str, Tensor]) -> ViewLoss:
+        """Return what says how hard each second row pushes a first one away in the base."""
+        ...
+
+    def term_push(self, parameters: Mapping[str, Tensor]) -> ViewLoss:
+        """Return what says how hard each row of the other view pushes a support vector away."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class InfoNCEScoring(MemberStack):
@@ -66,6 +76,27 @@ class InfoNCEScoring(MemberStack):
     def term(self, parameters: Mapping[str, Tensor]) -> ViewLoss:
         """Return what support vectors are scored with, against the other view."""
         return partial(one_way_svr, temperature=self.temperature(parameters))
+
+    def base_push(self, parameters: Mapping[str, Tensor]) -> ViewLoss:
+        """Return what says how hard each second row pushes a first one away in the base."""
+        return partial(infonce_push, temperature=self.temperature(parameters))
+
+    def term_push(self, parameters: Mapping[str, Tensor]) -> ViewLoss:
+        """Return what says how hard each row of the other view pushes a support vector away."""
+        return self.base_push(parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedInfoNCEScoring(InfoNCEScoring):
+    """InfoNCE at a learned temperature; ``temperature_M`` is where it starts."""
+
+    def init_parameters(self) -> dict[str, Tensor]:
+        """Return ``log_scale`` = log(1 / tau), (M,)."""
+        return init_log_scale(self.temperature_M)
+
+    def temperature(self, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Return what cosines are divided by, shape (M,)."""
+        return learned_temperature(parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +129,25 @@ class SigLIPScoring:
             return partial(one_way_svr, temperature=self.temperature(parameters))
         return self.base(parameters)
 
+    def base_push(self, parameters: Mapping[str, Tensor]) -> ViewLoss:
+        """Return what says how hard each second row pushes a first one away in the base."""
+        scale_M, bias_M = self.pairs.scale_and_bias(parameters)
+        return partial(siglip_push, scale=scale_M, bias=bias_M)
+
+    def term_push(self, parameters: Mapping[str, Tensor]) -> ViewLoss:
+        """Return what says how hard each row of the other view pushes a support vector away."""
+        if self.is_term_infonce:
+            return partial(infonce_push, temperature=self.temperature(parameters))
+        return self.base_push(parameters)
+
 
 def bind_scoring(members: Sequence[SVRSettings], context: ObjectiveContext) -> Scoring:
     """Return the members' common base with their own scalars."""
     match members[0].base:
         case "infonce":
             temperature_M = member_scalars((m.temperature for m in members), context)
+            if members[0].temperature_mode == "learnable":
+                return LearnedInfoNCEScoring(temperature_M, is_safe=False)
             is_safe = exp_is_always_safe(temperature_M, context.batch_size)
             return InfoNCEScoring(temperature_M, is_safe)
         case "siglip":

@@ -10,6 +10,8 @@ from typing import Self, TypeVar
 import torch
 from torch import Tensor
 
+from trainer.losses.pairs import promote_half
+from trainer.losses.rows import pad_columns
 from trainer.losses.unit_views import normalize_views
 from trainer.objectives.protocol import ObjectiveBatch, ObjectiveContext
 
@@ -62,7 +64,13 @@ def constant_dtype(context: ObjectiveContext) -> torch.dtype:
 
 
 def unit_views(batch: ObjectiveBatch) -> tuple[Tensor, Tensor]:
-    """Return both views L2-normalised, D padded with zero columns to a multiple of 16."""
+    """Return both views L2-normalised, D padded with zero columns to a multiple of 16.
+
+    Rows that the batch calls unit rows are padded only.
+    """
+    if batch.is_unit:
+        x_MBD, y_MBD = pad_columns(promote_half(batch.views_MND)).chunk(2, dim=-2)
+        return x_MBD, y_MBD
     return normalize_views(batch.views_MND)
 
 

@@ -4,6 +4,7 @@ Shape legend: M = members, B = pairs, D = embedding dim, R = radii of a member (
 together, 2 for one each).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Self
@@ -28,7 +29,7 @@ Sides = Literal["uni", "bi"]
 
 
 @dataclass(frozen=True, slots=True)
-class Regularized(MemberStack):
+class Regularized(MemberStack, ABC):
     """A base objective, and the weights and switches of its regularisation.
 
     See :mod:`trainer.losses.svr`.
@@ -43,6 +44,26 @@ class Regularized(MemberStack):
     def select(self, keep: Sequence[int]) -> Self:
         """Return the objective of the members at these positions, in this order."""
         return replace(select_rows(self, keep), scoring=self.scoring.select(keep))
+
+    @abstractmethod
+    def radii(
+        self, parameters: Mapping[str, Tensor], x_MBD: Tensor, y_MBD: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return R of the anchors x and of the anchors y, each (M, B) or (M, 1).
+
+        Args:
+            parameters: The objective's, as trained so far.
+            x_MBD: First views, unit rows.
+            y_MBD: Second views, unit rows.
+
+        Returns:
+            Both; None for y where only x has support vectors.
+        """
+
+    def __call__(self, parameters: Mapping[str, Tensor], batch: ObjectiveBatch) -> Tensor:
+        """Return the loss of each member, shape (M,)."""
+        views = unit_views(batch)
+        return self.total(parameters, views, *self.radii(parameters, *views))
 
     def total(
         self,
@@ -76,11 +97,13 @@ class StaticSVR(Regularized):
         own = {"radius": self.initial_radius_MR.clone()} if self.is_radius_learnable else {}
         return own | self.scoring.init_parameters()
 
-    def __call__(self, parameters: Mapping[str, Tensor], batch: ObjectiveBatch) -> Tensor:
-        """Return the loss of each member, shape (M,)."""
+    def radii(
+        self, parameters: Mapping[str, Tensor], x_MBD: Tensor, y_MBD: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return R of the sides, each (M, 1)."""
+        del x_MBD, y_MBD
         radius_MR = parameters.get("radius", self.initial_radius_MR)
-        radius_y_M1 = radius_MR[:, -1:] if self.sides == "bi" else None
-        return self.total(parameters, unit_views(batch), radius_MR[:, :1], radius_y_M1)
+        return radius_MR[:, :1], radius_MR[:, -1:] if self.sides == "bi" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +126,19 @@ class DynamicSVR(Regularized):
         }
         return own | self.scoring.init_parameters()
 
-    def __call__(self, parameters: Mapping[str, Tensor], batch: ObjectiveBatch) -> Tensor:
-        """Return the loss of each member, shape (M,).
+    def radii(
+        self, parameters: Mapping[str, Tensor], x_MBD: Tensor, y_MBD: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return R of every anchor, (M, B) a side.
 
         Raises:
             PredictorWidthError: If the batch has another size than the predictors.
         """
-        x_MBD, y_MBD = unit_views(batch)
         tau_M = self.scoring.temperature(parameters).detach()
         radius_x_MB = predict("x", x_MBD, y_MBD, tau_M, parameters)
-        radius_y_MB = None
-        if self.sides == "bi":
-            radius_y_MB = predict("y", y_MBD, x_MBD, tau_M, parameters)
-        return self.total(parameters, (x_MBD, y_MBD), radius_x_MB, radius_y_MB)
+        if self.sides == "uni":
+            return radius_x_MB, None
+        return radius_x_MB, predict("y", y_MBD, x_MBD, tau_M, parameters)
 
     def _draw(self, seed: int, radius: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Yield one member's predictors; the last bias is the radius they start from."""

@@ -17,6 +17,14 @@ class TestInfoNCE(ObjectiveContract):
     )
 
 
+class TestInfoNCEWithLearnedTemperature(ObjectiveContract):
+    members = (
+        read_settings(kind="infonce", temperature_mode="learnable", temperature=0.012),
+        read_settings(kind="infonce", temperature_mode="learnable", temperature=0.1),
+        read_settings(kind="infonce", temperature_mode="learnable", temperature=1.0),
+    )
+
+
 class TestNTXent(ObjectiveContract):
     members = (
         read_settings(kind="nt_xent", temperature=0.005),
@@ -220,6 +228,14 @@ class TestSVRWithDetachedDirection(ObjectiveContract):
     )
 
 
+class TestStaticSVRWithLearnedTemperature(ObjectiveContract):
+    members = (
+        read_settings(kind="static_svr", temperature_mode="learnable"),
+        read_settings(kind="static_svr", temperature_mode="learnable", temperature=0.2, alpha=0.1),
+        read_settings(kind="static_svr", temperature_mode="learnable", radius=0.0),
+    )
+
+
 class TestStaticSVROnSigLIP(ObjectiveContract):
     members = (
         read_settings(kind="static_svr", base="siglip"),
@@ -243,6 +259,16 @@ class TestDynamicSVR(ObjectiveContract):
         read_settings(kind="dynamic_svr"),
         read_settings(kind="dynamic_svr", temperature=0.2, alpha=0.5),
         read_settings(kind="dynamic_svr", beta=0.0, radius=1.0),
+    )
+
+
+class TestDynamicSVRWithLearnedTemperature(ObjectiveContract):
+    is_blind_to_row_order = False
+    has_plain_gradient = False
+    members = (
+        read_settings(kind="dynamic_svr", temperature_mode="learnable"),
+        read_settings(kind="dynamic_svr", temperature_mode="learnable", temperature=0.2),
+        read_settings(kind="dynamic_svr", temperature_mode="learnable", radius=1.0),
     )
 
 
