@@ -74,10 +74,10 @@ def _serve(pipe: Connection, name: str, batch: int) -> None:
         start = time.process_time()
         step()
         pipe.send(time.process_time() - start)
-    pipe.send(_peak_of(step))
+    pipe.send(peak_of(step))
 
 
-def _peak_of(step: Callable[[], None]) -> int:
+def peak_of(step: Callable[[], object]) -> int:
     """Return by how many bytes one step raises the resident high-water mark."""
     libc = ctypes.CDLL(None)
     # Blocks of a page or more go straight back to the system, so that what earlier steps freed
