@@ -7,9 +7,8 @@ Shape legend: N = images, V = views, C = channels, H = height, W = width, F = fe
 of a piece, R = rows in all.
 """
 
-import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor
 
 from trainer.data.augment import draw_views, evaluation_view
+from trainer.data.digests import digest_folder, digest_tensors
 from trainer.data.feature_cache import cache_folder, cached_features
 from trainer.data.image_data import EncodedViews, ImageData
 from trainer.models.build import build_model
@@ -73,7 +73,7 @@ class FrozenEncoder:
                 "encoder": self.model.encoder,
                 "norm": self.model.norm,
                 "weights": self._weights_digest(),
-                "images": _digest_of({str(i): image for i, image in enumerate(images)}),
+                "images": digest_tensors({str(i): image for i, image in enumerate(images)}),
                 "augment": self.settings.augment.model_dump(mode="json"),
                 "scale": (self.data.scale.mean, self.data.scale.std),
                 "split_seed": self.settings.split_seed,
@@ -84,8 +84,8 @@ class FrozenEncoder:
 
     def _weights_digest(self) -> str:
         if self.model.weights is not None:
-            return _digest_of_folder(Path(self.model.weights))
-        return _digest_of(self._weights[0] | self._weights[1])
+            return digest_folder(Path(self.model.weights))
+        return digest_tensors(self._weights[0] | self._weights[1])
 
     @cached_property
     def _encoder(self) -> SingleModel:
@@ -134,21 +134,3 @@ def _pieces_of(images_NCHW: Tensor) -> tuple[Tensor, ...]:
 
 def _of_encoder(tensors: Tensors) -> Tensors:
     return {name: tensor for name, tensor in tensors.items() if name.startswith("encoder.")}
-
-
-def _digest_of(tensors: Mapping[str, Tensor]) -> str:
-    hasher = hashlib.sha256()
-    for name, tensor in tensors.items():
-        hasher.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        hasher.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return hasher.hexdigest()
-
-
-def _digest_of_folder(folder: Path) -> str:
-    """Return a digest of configuration and weights, without loading them into a network."""
-    hasher = hashlib.sha256()
-    for path in sorted([folder / "config.json", *folder.glob("*.safetensors")]):
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        hasher.update(f"{path.name} {digest}".encode())
-    return hasher.hexdigest()

@@ -1,0 +1,1 @@
+"""Captions as numbers: words, hashed words, ids of a tokenizer."""
