@@ -18,8 +18,9 @@ from trainer.cohort import Cohort, Member
 from trainer.couples import group_couples
 from trainer.models.layers import widest_norm
 from trainer.seeds import derive_seed
-from trainer.settings import ModelSettings, SharedTrainSettings, TrainSettings, TrialSettings
+from trainer.settings import ModelSettings, SharedTrainSettings, TrainSettings
 from trainer.stack import pack_order
+from trainer.trial_settings import AnyModelSettings, TrialSettings
 
 _COHORT_MEMBERS = 256
 """Bounds how much one failed Tune trial has to repeat."""
@@ -91,10 +92,11 @@ def _shared(settings: TrialSettings) -> str:
 
 def _has_own_norm(settings: TrialSettings) -> bool:
     """Say whether members may differ in norm: not in modules, nor if all share the encoder."""
-    return settings.model.encoder == "mlp" and not settings.model.frozen
+    model = settings.model
+    return isinstance(model, ModelSettings) and model.encoder == "mlp" and not model.frozen
 
 
-def _with_norm_of(members: Sequence[Member], model: ModelSettings) -> ModelSettings:
+def _with_norm_of(members: Sequence[Member], model: AnyModelSettings) -> AnyModelSettings:
     """Return the model with the tensors that the widest of the members' norms needs."""
     return model.model_copy(update={"norm": widest_norm([m.norm or model.norm for m in members])})
 

@@ -13,7 +13,7 @@ from orchestrator.errors import ReportError, RerunError
 from orchestrator.report.embedding_figure import draw_embeddings
 from orchestrator.report.wording import describe_point, name_regime
 from orchestrator.rerun import Embedded, Rerun, rerun_trial
-from trainer.data.images import load_images
+from trainer.data.class_labels import load_test_labels
 from trainer.durable import write_durably
 
 _SHOWN = 20
@@ -73,7 +73,7 @@ def _draw(again: Rerun, embedded: Embedded, method: Method, study: str) -> bytes
         stack.detach().cpu().numpy().astype(np.float64)
         for stack in (embedded.features_PF, embedded.projections_PD)
     )
-    labels = load_images(again.record.settings.data).test_labels_N.numpy()
+    labels = load_test_labels(again.record.settings.data).numpy()
     return draw_embeddings(features, projections, labels, method, title)
 
 

@@ -13,7 +13,8 @@ from datetime import datetime
 from orchestrator.errors import TrackingError
 from orchestrator.record import Provenance, TrialRecord, TrialState
 from search_spaces.canonical import flatten
-from search_spaces.study import COUPLING_MEASURES, Study
+from search_spaces.measures import COUPLING_MEASURES
+from search_spaces.study import Study
 from trainer.cohort import Outcome
 
 HISTORY_POINTS = 50

@@ -11,7 +11,7 @@ from orchestrator.planners.protocol import Finding, Proposal
 from search_spaces.study import Study
 from trainer.cohort import Outcome
 from trainer.collapse.regime import Regime
-from trainer.settings import TrialSettings
+from trainer.trial_settings import TrialSettings
 
 
 class TrialState(StrEnum):

@@ -30,6 +30,8 @@ MEANT_BEFORE: Mapping[str, object] = {
     "evaluate.cdnv": False,
     "evaluate.projection": False,
     "evaluate.train_images": 5000,
+    "evaluate.zero_shot": False,
+    "evaluate.drift": False,
     "objective.temperature_mode": "fixed",
 }
 """Settings that came after the first studies were run, and what those studies meant without them.

@@ -12,8 +12,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from search_spaces.claim_size import Size
 from search_spaces.header import check_name
+from search_spaces.measures import Measure
 from search_spaces.point import Value
-from search_spaces.study import Measure
 from trainer.settings import Frozen
 
 DERIVED_MEASURES = (
@@ -22,6 +22,13 @@ DERIVED_MEASURES = (
     "weight_gap_growth",
     "angle_excess",
     "cka_shared_excess",
+    "drift_step_text_mean",
+    "drift_step_audio_mean",
+    "drift_grad_text_mean",
+    "drift_grad_audio_mean",
+    "early_recall",
+    "radius_growth",
+    "pair_distance_growth",
 )
 """What a claim may measure besides the outcomes' own measures.
 
@@ -32,6 +39,9 @@ DERIVED_MEASURES = (
 features, arccos(CKA).
 ``cka_shared_excess``: CKA of features with the reference that shares weights and batches minus CKA
 with that of another seed.
+``drift_..._mean``: the mean over the checks of training. ``early_recall``: the mean of
+``val_recall_at_1`` over the checks of the first quarter. ``..._growth`` of radius and distance: at
+the end minus before the first step.
 """
 
 THRESHOLD_MEASURES = frozenset({"critical_lr", "critical_lr_over_temperature"})

@@ -17,11 +17,12 @@ from search_spaces.errors import ClaimNotFoundError, StudyContentError
 from search_spaces.explain import explain
 from search_spaces.load import load_study, parse_study
 from search_spaces.located import LocatedMapping, describe, find_origin, strip_origins
+from search_spaces.measures import COUPLING_MEASURES
 from search_spaces.origin import Origin, Problem
 from search_spaces.point import Value
 from search_spaces.rules import EVALUATE_MEASURES
 from search_spaces.schema import read_model
-from search_spaces.study import COUPLING_MEASURES, LR, Study
+from search_spaces.study import LR, Study
 from search_spaces.study_text import read_study_text
 from search_spaces.yaml_source import YamlSource
 

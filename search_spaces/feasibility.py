@@ -1,6 +1,6 @@
 """Combinations of settings that are valid one by one and cannot be trained together.
 
-The trainer's own objectives are asked; no image is read, only labels.
+The trainer's own objectives are asked; no image and no sound is read, only labels.
 """
 
 from dataclasses import dataclass
@@ -8,12 +8,20 @@ from functools import lru_cache
 
 import torch
 
+from trainer.audio_settings import AudioAugmentSettings, AudioSettings
 from trainer.data.images import ImageFacts, know_images
+from trainer.data.pair_facts import PairFacts, know_pairs
 from trainer.errors import DataError, ModelSettingsError, TrainerError
 from trainer.models.sizes import check_model, has_batch_norm
+from trainer.models.tower_checks import check_towers
 from trainer.objective import ObjectiveContext, build_objective
 from trainer.objective_settings import ObjectiveSettings
-from trainer.settings import AugmentSettings, DataSettings, TrialSettings
+from trainer.settings import AugmentSettings, DataSettings, ModelSettings
+from trainer.tower_settings import TowersSettings
+from trainer.trial_settings import TrialSettings
+
+LABEL_KINDS = frozenset({"supcon", "clop", "nscl", "ce", "focal"})
+"""Objectives that every sample's class is asked of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,35 +35,105 @@ class Obstacle:
 def find_obstacle(trial: TrialSettings) -> Obstacle | None:
     """Return why the trainer would refuse a trial whose settings are valid one by one."""
     try:
-        facts = know_source(trial.data)
+        classes = _check_form(trial)
     except DataError as error:
         return Obstacle(f"data.{error.field}", error.reason)
-    if trial.train.batch_size > facts.train_count:
-        return Obstacle(
-            "train.batch_size",
-            f"expected at most {facts.train_count}, the images that {trial.data.source} has for "
-            f"training, got {trial.train.batch_size}",
-        )
-    try:
-        check_model(trial.model, facts.image_shape)
     except ModelSettingsError as error:
         return Obstacle(f"model.{error.field}", error.reason)
-    micro = trial.train.micro_batch_size
-    if micro is not None and micro < trial.train.batch_size and has_batch_norm(trial.model):
-        return Obstacle(
+    except _RefusedError as refusal:
+        return refusal.obstacle
+    reason = _why_objective_fails(
+        trial.objective, trial.train.batch_size, trial.model.embed_dim, classes
+    )
+    return None if reason is None else Obstacle("objective.kind", reason)
+
+
+class _RefusedError(Exception):
+    """Carries an obstacle."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(reason)
+        self.obstacle = Obstacle(path, reason)
+
+
+def _check_form(trial: TrialSettings) -> int:
+    """Check a trial of images, or of sounds; return the number of classes."""
+    match trial.data, trial.model:
+        case DataSettings() as data, ModelSettings() as model:
+            return _check_images(trial, data, model)
+        case AudioSettings() as data, TowersSettings() as towers:
+            return _check_pairs(trial, data, towers)
+        case AudioSettings(), _:
+            raise _RefusedError(
+                "model",
+                f"expected two towers for {trial.data.source}, e.g. model: {{audio: {{encoder: "
+                "conv}, text: {encoder: transformer}}; got an encoder of images",
+            )
+        case _:
+            raise _RefusedError(
+                "model",
+                f"expected an encoder of images for {trial.data.source}, e.g. model: {{encoder: "
+                "mlp}; got towers of sounds and captions",
+            )
+
+
+def _check_images(trial: TrialSettings, data: DataSettings, model: ModelSettings) -> int:
+    facts = know_source(data)
+    if trial.train.batch_size > facts.train_count:
+        raise _RefusedError(
+            "train.batch_size",
+            f"expected at most {facts.train_count}, the images that {data.source} has for "
+            f"training, got {trial.train.batch_size}",
+        )
+    check_model(model, facts.image_shape)
+    if _is_cut(trial) and has_batch_norm(model):
+        raise _RefusedError(
             "train.micro_batch_size",
             "cannot be smaller than train.batch_size with batch norm (model.norm, which is batch "
             "for resnets by default, head_norm or head_out_norm), whose statistics are those of "
             "the whole batch; choose another norm, or leave it out",
         )
-    reason = _why_objective_fails(
-        trial.objective, trial.train.batch_size, trial.model.embed_dim, facts.class_count
-    )
-    return None if reason is None else Obstacle("objective.kind", reason)
+    return facts.class_count
+
+
+def _check_pairs(trial: TrialSettings, data: AudioSettings, towers: TowersSettings) -> int:
+    facts = know_clips(data)
+    if trial.train.batch_size > facts.train_count:
+        raise _RefusedError(
+            "train.batch_size",
+            f"expected at most {facts.train_count}, the clips that {data.source} has for "
+            f"training, got {trial.train.batch_size}",
+        )
+    check_towers(towers, data)
+    if towers.audio.is_fixed and data.augment != AudioAugmentSettings():
+        raise _RefusedError(
+            "data.augment",
+            f"has no effect on {towers.audio.encoder}, whose features are computed once; leave "
+            "it out, or choose an encoder that is trained",
+        )
+    if _is_cut(trial) and towers.norm == "batch":
+        raise _RefusedError(
+            "train.micro_batch_size",
+            "cannot be smaller than train.batch_size with model.norm: batch, whose statistics "
+            "are those of the whole batch; choose another norm, or leave it out",
+        )
+    if trial.objective.kind in LABEL_KINDS and facts.unlabelled:
+        raise _RefusedError(
+            "objective.kind",
+            f"{trial.objective.kind} needs one class for every clip, but {facts.unlabelled} of "
+            f"{facts.train_count} train clips have none or several; choose an objective without "
+            "labels",
+        )
+    return facts.class_count
+
+
+def _is_cut(trial: TrialSettings) -> bool:
+    micro = trial.train.micro_batch_size
+    return micro is not None and micro < trial.train.batch_size
 
 
 def know_source(data: DataSettings) -> ImageFacts:
-    """Return the facts of a data source; its labels are read once for a process.
+    """Return the facts of a source of images; its labels are read once for a process.
 
     Raises:
         DataError: If the source is not on disk, is damaged, or does not take the settings.
@@ -64,9 +142,23 @@ def know_source(data: DataSettings) -> ImageFacts:
     return _know(data.model_copy(update={"augment": AugmentSettings()}))
 
 
+def know_clips(data: AudioSettings) -> PairFacts:
+    """Return the facts of a source of sounds; its captions are read once for a process.
+
+    Raises:
+        DataError: As :func:`know_source`.
+    """
+    return _know_pairs(data.model_copy(update={"augment": AudioAugmentSettings()}))
+
+
 @lru_cache(maxsize=1024)
 def _know(data: DataSettings) -> ImageFacts:
     return know_images(data)
+
+
+@lru_cache(maxsize=256)
+def _know_pairs(data: AudioSettings) -> PairFacts:
+    return know_pairs(data)
 
 
 @lru_cache(maxsize=1024)

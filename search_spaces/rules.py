@@ -7,8 +7,10 @@ from search_spaces.axis import RangeAxis
 from search_spaces.complaints import Complaints
 from search_spaces.header import StudyHeader
 from search_spaces.located import LocatedMapping, find_origin
+from search_spaces.measures import COUPLING_MEASURES
+from search_spaces.pair_rules import check_pair_rules
 from search_spaces.settings_reader import Setting
-from search_spaces.study import COUPLING_MEASURES, KIND, LR, PlannerKind, Question
+from search_spaces.study import KIND, LR, PlannerKind, Question
 
 MAX_SLICES = 100_000
 """More combinations than any budget covers; written down, they would fill the memory."""
@@ -23,6 +25,17 @@ EVALUATE_MEASURES: Mapping[str, tuple[str, ...]] = {
     "few_shot_accuracy_projection": ("few_shot", "projection"),
     "cdnv_features": ("cdnv",),
     "cdnv_projections": ("cdnv",),
+    "zero_shot_accuracy": ("zero_shot",),
+    "drift_grad_text": ("drift",),
+    "drift_grad_audio": ("drift",),
+    "drift_grad_tangent_text": ("drift",),
+    "drift_grad_tangent_audio": ("drift",),
+    "drift_step_text": ("drift",),
+    "drift_step_audio": ("drift",),
+    "pair_distance": ("drift",),
+    "radius": ("drift",),
+    "radius_over_distance": ("drift",),
+    "perpendicular_share": ("drift",),
 }
 """Fields of ``evaluate`` without which a trial does not have the measure."""
 
@@ -65,6 +78,7 @@ def check_rules(
     _check_align(header, settings, root, complaints)
     _check_prior(header, root, complaints)
     _check_utility(header, settings, root, complaints)
+    check_pair_rules(header, settings, root, complaints)
     if header.question in (Question.BOUNDARY, Question.GRID):
         _check_slice_count(settings, root, complaints)
     if header.question is Question.BOUNDARY:

@@ -4,8 +4,8 @@ Nothing is listed twice: a field added to a model in ``trainer.settings`` or a k
 union in ``trainer.objective_settings`` is a key of the study file from then on.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from trainer.objective_settings import ObjectiveSettings
-from trainer.settings import TrialSettings
+from trainer.trial_settings import TrialSettings
 
 # Parts of TrialSettings whose scalars may be axes. ``collapse`` belongs to the whole study.
 AXIS_SECTIONS = ("data", "model", "train", "lr")
@@ -102,9 +102,9 @@ def read_model(model: type[BaseModel], skip: frozenset[str] = frozenset()) -> Br
 
 def _read_field(field: FieldInfo) -> Leaf | Branch:
     types = [_without_annotation(t) for t in _members_of(field.annotation)]
-    for candidate in types:
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return Branch(read_model(candidate).children, field.is_required())
+    models = [t for t in types if isinstance(t, type) and issubclass(t, BaseModel)]
+    if models:
+        return Branch(_join([read_model(model).children for model in models]), field.is_required())
     return Leaf(
         is_sequence=any(get_origin(t) is tuple for t in types),
         is_whole=int in types and float not in types,
@@ -112,6 +112,25 @@ def _read_field(field: FieldInfo) -> Leaf | Branch:
         choices=tuple(v for t in types if get_origin(t) is Literal for v in get_args(t)),
         is_required=field.is_required(),
     )
+
+
+def _join(forms: Sequence[Mapping[str, Leaf | Branch]]) -> dict[str, Leaf | Branch]:
+    """Return the keys of several forms of one section: which one is meant, its values say."""
+    joined: dict[str, Leaf | Branch] = {}
+    for children in forms:
+        for name, child in children.items():
+            joined[name] = _join_two(joined[name], child) if name in joined else child
+    return joined
+
+
+def _join_two(first: Leaf | Branch, second: Leaf | Branch) -> Leaf | Branch:
+    match first, second:
+        case Branch(), Branch():
+            return Branch(_join([first.children, second.children]), second.is_required)
+        case Leaf(), Leaf():
+            return replace(second, choices=(*first.choices, *second.choices))
+        case _:
+            raise AssertionError("a name is a part in all forms, or a plain value in all")
 
 
 def _members_of(annotation: Any) -> tuple[Any, ...]:

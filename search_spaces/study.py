@@ -5,22 +5,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from search_spaces.axis import Axis, RangeAxis
 from search_spaces.canonical import describe_axis, digest_of, drop_unsaid, flatten, nest
 from search_spaces.errors import PointError
+from search_spaces.measures import Measure
 from search_spaces.point import Point, Value
 from search_spaces.prior_boundary import PriorBoundary
 from search_spaces.schema import objective_paths
-from trainer.settings import CollapseSettings, EvaluateSettings, Frozen, TrialSettings
+from trainer.settings import CollapseSettings, EvaluateSettings, Frozen
+from trainer.trial_settings import TrialSettings
 
 KIND = "objective.kind"
 LR = "lr"
 
-Plain = Value | tuple[int, ...] | None
+Plain = Value | tuple[int, ...] | tuple[str, ...] | None
 
 
 class Question(StrEnum):
@@ -55,52 +57,6 @@ class Budget(Frozen):
     trial_steps: Annotated[int, Field(ge=1)] | None = None
     seconds: Annotated[float, Field(gt=0.0)] | None = None
     band_decades: Annotated[float, Field(gt=0.0)] = 0.1
-
-
-CouplingMeasure = Literal[
-    "cka_features",
-    "cka_projections",
-    "rsa_features",
-    "rsa_projections",
-    "weight_gap",
-    "loss_gap",
-    "loss_gap_slack",
-    "cka_features_train",
-    "cka_projections_train",
-    "cka_features_unshared",
-    "cka_projections_unshared",
-]
-"""How alike a trial is to its reference, in a study with ``align``."""
-
-COUPLING_MEASURES: frozenset[str] = frozenset(get_args(CouplingMeasure))
-
-Measure = Literal[
-    "knn_accuracy",
-    "probe_accuracy",
-    "nccc_accuracy",
-    "few_shot_accuracy",
-    "knn_accuracy_projection",
-    "probe_accuracy_projection",
-    "nccc_accuracy_projection",
-    "few_shot_accuracy_projection",
-    "cdnv_features",
-    "cdnv_projections",
-    "train_loss",
-    "effective_rank",
-    "rankme",
-    "stable_rank",
-    "participation_ratio",
-    "total_variance",
-    "uniformity",
-    "alignment",
-    CouplingMeasure,
-]
-"""What a finished trial measures (``Outcome.measures``).
-
-Those of ``rules.EVALUATE_MEASURES`` only where ``evaluate`` asks for them, those of
-``COUPLING_MEASURES`` only with ``align``: against the reference, for other kinds than it; the
-``loss_gap`` for ``nscl`` against ``cl`` alone; ``unshared`` with ``align.unshared``, for all.
-"""
 
 
 class OptimiseSettings(Frozen):

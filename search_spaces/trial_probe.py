@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -22,10 +23,13 @@ from search_spaces.located import LocatedMapping, find_origin
 from search_spaces.origin import Problem
 from search_spaces.settings_reader import Probe, Setting
 from search_spaces.study import KIND, Plain
-from trainer.settings import TrialSettings
+from trainer.audio_settings import AudioSourceName
+from trainer.settings import SourceName
+from trainer.trial_settings import IMAGES, SOUNDS, TrialSettings
 
 MAX_COMBINATIONS = 512
 SECTIONS = ("data", "model", "train")
+_FORMS = {IMAGES: "studies of images", SOUNDS: "audio-text studies"}
 
 
 @dataclass(slots=True)
@@ -72,15 +76,17 @@ class TrialProbe:
             return None
 
     def _complain(self, details: ErrorDetails, kind: str, chosen: Mapping[str, Probe]) -> None:
-        # The union's errors carry the kind behind "objective"; a file has no such level.
-        loc = tuple(s for i, s in enumerate(details["loc"]) if not (i == 1 and s == kind))
+        # The unions' errors carry what was chosen behind the section; a file has no such level.
+        loc = tuple(
+            s for i, s in enumerate(details["loc"]) if not (i == 1 and s in (kind, *_FORMS))
+        )
         path = ".".join(step for step in loc if isinstance(step, str))
         is_effect = details["type"] == "missing" and self.complaints.has_any_at(path)
         # A default that follows from another setting, which is complained of itself.
         is_effect |= details["type"] == "default_factory_not_called"
         if is_effect or self.complaints.is_settled(path):
             return
-        self._report(path, loc, explain(details), chosen)
+        self._report(path, loc, _explain(details), chosen)
 
     def _report(
         self,
@@ -108,6 +114,17 @@ class TrialProbe:
         if obstacle is not None and not self.complaints.is_settled(obstacle.path):
             loc = tuple(obstacle.path.split("."))
             self._report(obstacle.path, loc, obstacle.reason, chosen)
+
+
+def _explain(details: ErrorDetails) -> str:
+    """Say what is wrong with a value where a section has two forms."""
+    section, form, *rest = (*details["loc"], "", "")
+    if details["type"] == "extra_forbidden" and form in _FORMS:
+        return f"{_FORMS[str(form)]} have no such setting; leave it out"
+    if (section, *rest[:1]) == ("data", "source"):
+        sources = ", ".join(map(repr, (*get_args(SourceName), *get_args(AudioSourceName))))
+        details = {**details, "ctx": {"expected": sources}}
+    return explain(details)
 
 
 def _is_below(loc: tuple[int | str, ...], above: tuple[int | str, ...]) -> bool:

@@ -3,7 +3,7 @@
 Frozen pydantic models, as in trainer/settings.py: this is where YAML or a Ray dict comes in.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -20,6 +20,8 @@ AudioSourceName = Literal[
     "urbansound8k",
     "manifest",
 ]
+AUDIO_SOURCES: frozenset[str] = frozenset(get_args(AudioSourceName))
+
 SampleRateHz = Literal[16_000, 32_000, 48_000]
 Decibel = Annotated[float, Field(ge=-60.0, le=60.0)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]

@@ -1,62 +1,34 @@
-"""What is measured at a check, on the fixed evaluation set, for every member of a stack.
+"""What is measured of members that embed images, on the fixed evaluation set.
 
 Shape legend: M = members, N = evaluation images, F = flat pixels or features, D = embedding.
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Self
 
-import torch
 from torch import Tensor
 
 from trainer.collapse.regime import CollapseLevel
-from trainer.collapse.spectrum import Collapse, measure
+from trainer.collapse.spectrum import measure
 from trainer.couples import find_references, measure_coupling, measure_loss_gap
-from trainer.data.augment import evaluation_view
 from trainer.data.image_data import ImageData
+from trainer.final_measures import NEIGHBOURS, measure_ends
+from trainer.image_set import ImageSet
 from trainer.probes import knn_accuracy
-from trainer.seeds import generator_for
+from trainer.readings import Reading, finite_members, list_readings
 from trainer.settings import CollapseSettings, DataSettings, EvaluateSettings
 from trainer.stack import Stack
 
-NEIGHBOURS = 20
 _KNN_ALONE = EvaluateSettings()
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """One member's measures at one check; ``values`` is empty when its embeddings are not finite.
+class ImageEvaluation:
+    """An :class:`~trainer.readings.Evaluation` of images."""
 
-    ``score`` is the study's metric, ``coupling`` how alike the member is to its reference: empty
-    without one, or if either's embeddings are not finite.
-    """
-
-    is_finite: bool
-    score: float
-    values: dict[str, float]
-    spectrum: tuple[float, ...]
-    coupling: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """The fixed evaluation set: all test images, and one fixed augmented view of each.
-
-    Attributes:
-        fitting_NF: Training images that kNN and probes are fitted on; all, or as many as
-            ``settings.train_images``.
-        fitting_labels_N: Their classes.
-        seed: Of the data split; what an evaluation draws derives from it.
-    """
-
-    data: ImageData
-    images_NF: Tensor
-    partner_NF: Tensor
-    fitting_NF: Tensor
-    fitting_labels_N: Tensor
+    images: ImageSet
     level: CollapseLevel
-    settings: EvaluateSettings
-    seed: int
 
     @classmethod
     def of(
@@ -67,32 +39,22 @@ class Evaluation:
         evaluate: EvaluateSettings = _KNN_ALONE,
     ) -> Self:
         """Fix the evaluation set by the split's seed: equal for all replicates of a study."""
-        if data.views is None:
-            partner_NF = evaluation_view(data, settings).flatten(1)
-        else:
-            partner_NF = data.views.partner_NF
-        rows_N = _choose_rows(data.train_labels_N, evaluate.train_images, settings.split_seed)
-        return cls(
-            data=data,
-            images_NF=data.test_images_NCHW.flatten(1),
-            partner_NF=partner_NF,
-            fitting_NF=data.train_images_NCHW[rows_N].flatten(1),
-            fitting_labels_N=data.train_labels_N[rows_N],
-            level=CollapseLevel(collapse.metric, collapse.below),
-            settings=evaluate,
-            seed=settings.split_seed,
-        )
+        images = ImageSet.of(data, settings, evaluate)
+        return cls(images, CollapseLevel(collapse.metric, collapse.below))
+
+    def before_check(self, stack: Stack) -> None:
+        """Do nothing: no measure compares with the step before."""
 
     def read(self, stack: Stack) -> list[Reading]:
         """Measure every member in evaluation mode, without augmentation but for ``alignment``."""
-        features_MNF, projections_MND = stack.embed(self.images_NF)
-        _, partners_MND = stack.embed(self.partner_NF)
-        is_finite = _finite_members(projections_MND) & _finite_members(partners_MND)
+        features_MNF, projections_MND = stack.embed(self.images.images_NF)
+        _, partners_MND = stack.embed(self.images.partner_NF)
+        is_finite = finite_members(projections_MND) & finite_members(partners_MND)
         # A member without finite embeddings is measured as zeros and its numbers are dropped.
         mask_M11 = is_finite[:, None, None]
         collapse = measure(projections_MND.where(mask_M11, 0.0), partners_MND.where(mask_M11, 0.0))
-        readings = _readings(is_finite, self.level.score(collapse), collapse)
-        is_finite &= _finite_members(features_MNF)
+        readings = list_readings(is_finite, self.level.score(collapse), collapse)
+        is_finite &= finite_members(features_MNF)
         for member, reference in find_references(stack.members).items():
             if is_finite[member] and is_finite[reference]:
                 coupling = measure_coupling(
@@ -103,65 +65,29 @@ class Evaluation:
                     stack.members[reference],
                     projections_MND[member],
                     partners_MND[member],
-                    self.data.test_labels_N,
+                    self.images.data.test_labels_N,
                 )
                 readings[member] = replace(readings[member], coupling=coupling)
         return readings
 
-    def knn_accuracies(self, stack: Stack) -> list[float]:
-        """Return each member's kNN test accuracy on encoder features h (utility, in [0, 1]).
-
-        Members whose features are not finite get 0.0.
-        """
-        train_MNF, _ = stack.embed(self.fitting_NF)
-        test_MNF, _ = stack.embed(self.images_NF)
-        is_finite = _finite_members(train_MNF) & _finite_members(test_MNF)
-        return [
-            float(
-                knn_accuracy(
-                    train_MNF[m],
-                    self.fitting_labels_N,
-                    test_MNF[m],
-                    self.data.test_labels_N,
-                    neighbours=NEIGHBOURS,
-                )
-            )
-            if is_finite[m]
+    def qualities(self, stack: Stack) -> list[dict[str, float]]:
+        """Return each member's kNN test accuracy on encoder features h."""
+        train_MNF, _ = stack.embed(self.images.fitting_NF)
+        test_MNF, _ = stack.embed(self.images.images_NF)
+        is_finite = finite_members(train_MNF) & finite_members(test_MNF)
+        labels_N = self.images.fitting_labels_N, self.images.data.test_labels_N
+        accuracies = [
+            knn_accuracy(train_NF, labels_N[0], test_NF, labels_N[1], neighbours=NEIGHBOURS)
+            if finite
             else 0.0
-            for m in range(len(train_MNF))
+            for train_NF, test_NF, finite in zip(train_MNF, test_MNF, is_finite, strict=True)
         ]
+        return [{"knn_accuracy": float(accuracy)} for accuracy in accuracies]
 
+    def measure_ends(self, stack: Stack, ends: Sequence[bool]) -> list[dict[str, float]]:
+        """Return the final measures of each member that ends, see :mod:`.final_measures`."""
+        return measure_ends(self.images, stack, ends)
 
-def _choose_rows(labels_N: Tensor, most: int, seed: int) -> Tensor:
-    """Return the rows to fit on, ascending: all, or ``most`` of them drawn by the split's seed."""
-    generator = generator_for(seed, "evaluation-train")
-    order_N = torch.randperm(len(labels_N), generator=generator)
-    return order_N[:most].sort().values.to(labels_N.device)
-
-
-def _finite_members(tensor_MND: Tensor) -> Tensor:
-    return tensor_MND.isfinite().flatten(1).all(dim=1)
-
-
-def _readings(is_finite_M: Tensor, score_M: Tensor, collapse: Collapse) -> list[Reading]:
-    assert collapse.alignment is not None
-    columns = {
-        "effective_rank": collapse.effective_rank,
-        "rankme": collapse.rankme,
-        "stable_rank": collapse.stable_rank,
-        "participation_ratio": collapse.participation_ratio,
-        "total_variance": collapse.total_variance,
-        "uniformity": collapse.uniformity,
-        "alignment": collapse.alignment,
-    }
-    names = list(columns)
-    table = torch.stack([columns[name].double() for name in names], dim=1).tolist()
-    spectra = collapse.spectrum_K.double().tolist()
-    return [
-        Reading(True, float(score), dict(zip(names, row, strict=True)), tuple(spectrum))
-        if finite
-        else Reading(False, 0.0, {}, ())
-        for finite, score, row, spectrum in zip(
-            is_finite_M.tolist(), score_M.tolist(), table, spectra, strict=True
-        )
-    ]
+    def embed(self, stack: Stack) -> tuple[Tensor, Tensor]:
+        """Return features (M, N, F) and raw projections (M, N, D) of the test images."""
+        return stack.embed(self.images.images_NF)

@@ -11,11 +11,9 @@ from trainer.collapse.regime import Regime
 from trainer.objective_settings import ObjectiveSettings
 from trainer.settings import (
     CollapseSettings,
-    DataSettings,
     EvaluateSettings,
     Frozen,
     LearningRate,
-    ModelSettings,
     Norm,
     Schedule,
     SharedTrainSettings,
@@ -23,6 +21,7 @@ from trainer.settings import (
     WarmupSteps,
     WeightDecay,
 )
+from trainer.trial_settings import AnyDataSettings, AnyModelSettings
 
 
 class Member(Frozen):
@@ -59,8 +58,8 @@ class Cohort(Frozen):
     """
 
     cohort_id: str
-    data: DataSettings
-    model: ModelSettings
+    data: AnyDataSettings
+    model: AnyModelSettings
     train: SharedTrainSettings
     collapse: CollapseSettings
     evaluate: EvaluateSettings = EvaluateSettings()

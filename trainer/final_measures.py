@@ -12,17 +12,17 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from trainer.alignment import linear_cka
-from trainer.checks import NEIGHBOURS, Evaluation
 from trainer.couples import find_references, find_unshared
 from trainer.few_shot import few_shot_accuracy
+from trainer.image_set import ImageSet
 from trainer.probes import knn_accuracy, linear_probe_accuracy, nccc_accuracy
 from trainer.stack import Stack
 from trainer.variability import cdnv
 
+NEIGHBOURS = 20
 
-def measure_ends(
-    evaluation: Evaluation, stack: Stack, ends: Sequence[bool]
-) -> list[dict[str, float]]:
+
+def measure_ends(images: ImageSet, stack: Stack, ends: Sequence[bool]) -> list[dict[str, float]]:
     """Return the final measures of each member that ends; {} for those that go on.
 
     ``knn_accuracy`` of encoder features always, 0 where they are not finite; the others as
@@ -31,10 +31,10 @@ def measure_ends(
     on the training images that probes are fitted on; and ``..._unshared``: with the reference of
     another replicate, on the test images.
     """
-    train = stack.embed(evaluation.fitting_NF)
-    test = stack.embed(evaluation.images_NF)
+    train = stack.embed(images.fitting_NF)
+    test = stack.embed(images.images_NF)
     measures: list[dict[str, float]] = [
-        _measure_member(evaluation, [stack[m] for stack in train], [stack[m] for stack in test])
+        _measure_member(images, [stack[m] for stack in train], [stack[m] for stack in test])
         if is_end
         else {}
         for m, is_end in enumerate(ends)
@@ -51,27 +51,27 @@ def measure_ends(
 
 
 def _measure_member(
-    evaluation: Evaluation, train: Sequence[Tensor], test: Sequence[Tensor]
+    images: ImageSet, train: Sequence[Tensor], test: Sequence[Tensor]
 ) -> dict[str, float]:
-    settings = evaluation.settings
+    settings = images.settings
     measures = {"knn_accuracy": 0.0}
     if train[0].isfinite().all() and test[0].isfinite().all():
-        measures = _accuracies(evaluation, train[0], test[0], "")
+        measures = _accuracies(images, train[0], test[0], "")
         if settings.cdnv:
-            measures["cdnv_features"] = float(cdnv(test[0], evaluation.data.test_labels_N))
+            measures["cdnv_features"] = float(cdnv(test[0], images.data.test_labels_N))
     if train[1].isfinite().all() and test[1].isfinite().all():
         if settings.projection:
-            measures |= _accuracies(evaluation, train[1], test[1], "_projection")
+            measures |= _accuracies(images, train[1], test[1], "_projection")
         if settings.cdnv:
-            measures["cdnv_projections"] = float(cdnv(test[1], evaluation.data.test_labels_N))
+            measures["cdnv_projections"] = float(cdnv(test[1], images.data.test_labels_N))
     return {name: value for name, value in measures.items() if math.isfinite(value)}
 
 
 def _accuracies(
-    evaluation: Evaluation, train_ND: Tensor, test_PD: Tensor, suffix: str
+    images: ImageSet, train_ND: Tensor, test_PD: Tensor, suffix: str
 ) -> dict[str, float]:
-    settings = evaluation.settings
-    given = (train_ND, evaluation.fitting_labels_N, test_PD, evaluation.data.test_labels_N)
+    settings = images.settings
+    given = (train_ND, images.fitting_labels_N, test_PD, images.data.test_labels_N)
     found = {"knn_accuracy": knn_accuracy(*given, neighbours=NEIGHBOURS)}
     if settings.linear_probe:
         found["probe_accuracy"] = linear_probe_accuracy(*given)
@@ -79,7 +79,7 @@ def _accuracies(
         found["nccc_accuracy"] = nccc_accuracy(*given)
     if settings.few_shot:
         found["few_shot_accuracy"] = few_shot_accuracy(
-            *given, shots=settings.few_shot, seed=evaluation.seed
+            *given, shots=settings.few_shot, seed=images.seed
         )
     return {name + suffix: float(accuracy) for name, accuracy in found.items()}
 

@@ -6,7 +6,6 @@ from typing import assert_never
 
 from pydantic import TypeAdapter
 
-from trainer.checks import Reading
 from trainer.cohort import Cohort, History, Member, Outcome
 from trainer.collapse.regime import (
     CollapseLevel,
@@ -15,6 +14,7 @@ from trainer.collapse.regime import (
     classify,
     is_settled,
 )
+from trainer.readings import Reading
 
 DIVERGED_SCORE = 0.0
 """Score of a diverged trial: finite, and below the range of every rank metric."""
@@ -26,7 +26,7 @@ class Entry:
 
     member: Member
     initial: Reading
-    initial_knn: float
+    initial_quality: dict[str, float]
     initial_loss: float | None = None
     steps: list[int] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
@@ -55,12 +55,15 @@ class Logbook:
         self._entries = _ENTRIES.validate_json(state)
 
     def open(
-        self, members: Sequence[Member], readings: Sequence[Reading], knn: Sequence[float]
+        self,
+        members: Sequence[Member],
+        readings: Sequence[Reading],
+        qualities: Sequence[dict[str, float]],
     ) -> None:
         """Start the record of each member with what was measured before the first step."""
-        for member, reading, accuracy in zip(members, readings, knn, strict=True):
+        for member, reading, quality in zip(members, readings, qualities, strict=True):
             assert member.trial not in self._entries, f"{member.trial} is twice in one cohort"
-            self._entries[member.trial] = Entry(member, reading, accuracy)
+            self._entries[member.trial] = Entry(member, reading, quality)
 
     def note_first_loss(self, member: Member, loss: float) -> None:
         """Write down the loss of the initial weights (the first step's, before its update)."""
@@ -85,7 +88,7 @@ class Logbook:
         if not is_settled([r.score for r in entry.readings], self._level, rule):
             return False
         if entry.early_regime is None:
-            entry.early_regime = self._classify(entry, knn=None)
+            entry.early_regime = self._classify(entry, final=None)
         return not member.audited and member.couple is None
 
     def close_diverged(self, member: Member, step: int) -> None:
@@ -112,7 +115,7 @@ class Logbook:
         last = entry.readings[-1]
         entry.outcome = Outcome(
             trial=member.trial,
-            regime=self._classify(entry, knn=final["knn_accuracy"]),
+            regime=self._classify(entry, final=final),
             score=last.score,
             measures=last.values | {"train_loss": entry.losses[-1]} | dict(final) | last.coupling,
             initial=_initial(entry),
@@ -134,11 +137,12 @@ class Logbook:
             for outcome in sorted(done, key=lambda outcome: outcome.trial)
         ]
 
-    def _classify(self, entry: Entry, knn: float | None) -> Regime:
-        """Judge the latest check; an early verdict (no ``knn``) is on the rank alone."""
-        last = entry.readings[-1]
-        utility = None if knn is None else self._utility(knn, entry.losses[-1])
-        at_init = None if knn is None else self._utility(entry.initial_knn, entry.initial_loss)
+    def _classify(self, entry: Entry, final: Mapping[str, float] | None) -> Regime:
+        """Judge the latest check; an early verdict (no ``final``) is on the rank alone."""
+        last, utility, at_init = entry.readings[-1], None, None
+        if final is not None:
+            utility = self._utility(final, entry.losses[-1])
+            at_init = self._utility(entry.initial_quality, entry.initial_loss)
         return classify(
             last.score,
             self._level,
@@ -148,10 +152,10 @@ class Logbook:
             utility_at_init=at_init,
         )
 
-    def _utility(self, knn: float, loss: float | None) -> float:
+    def _utility(self, measures: Mapping[str, float], loss: float | None) -> float:
         match self._cohort.collapse.utility:
-            case "knn_accuracy":
-                return knn
+            case "knn_accuracy" | "recall_at_1" as name:
+                return measures[name]
             case "train_loss":
                 assert loss is not None, "a member with a reading had a finite first loss"
                 return -loss
@@ -161,7 +165,7 @@ class Logbook:
 
 def _initial(entry: Entry) -> dict[str, float]:
     loss = {} if entry.initial_loss is None else {"train_loss": entry.initial_loss}
-    own = entry.initial.values | loss | {"knn_accuracy": entry.initial_knn}
+    own = entry.initial.values | loss | entry.initial_quality
     return own | entry.initial.coupling
 
 
@@ -186,7 +190,9 @@ def _history(entry: Entry) -> History:
             [entry.initial, *entry.readings], [entry.initial_loss, *entry.losses], strict=True
         )
     ]
+    # A ratio may have no finite value at some check: what is not everywhere is no history.
+    names = [name for name in rows[0] if all(name in row for row in rows)]
     return History(
         steps=(0, *entry.steps),
-        values={name: tuple(row[name] for row in rows) for name in rows[0]},
+        values={name: tuple(row[name] for row in rows) for name in names},
     )

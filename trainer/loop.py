@@ -15,15 +15,14 @@ import torch
 from torch import Tensor
 
 from trainer.checkpoint import Checkpoints
-from trainer.checks import Evaluation, Reading
 from trainer.cohort import Cohort, Member, Outcome
 from trainer.crew import ALONE, Crew
-from trainer.data.batches import BatchStream
-from trainer.data.image_data import ImageData
-from trainer.data.training_data import load_training_data
+from trainer.data.batches import Stream
+from trainer.data.training_data import TrainingData, load_training_data
 from trainer.denormals import flush_denormals
 from trainer.errors import BatchTooLargeError
-from trainer.final_measures import measure_ends
+from trainer.evaluations import build_evaluation, build_stream
+from trainer.readings import Evaluation, Reading
 from trainer.stack import Stack
 from trainer.training import Training
 
@@ -44,7 +43,8 @@ class Progress:
 
 
 EndingListener = Callable[[Member, Tensor, Tensor], None]
-"""Is told a member, and its features (N, F) and raw projections (N, D) of the N test images."""
+"""Is told a member, and its features (N, F) and raw projections (N, D) of the N test
+images or clips."""
 
 
 @flush_denormals()
@@ -81,7 +81,7 @@ def train_cohort(
     """
     data = load_training_data(cohort.data, cohort.model, device, dtype)
     _require_one_batch(data, cohort)
-    evaluation = Evaluation.of(data, cohort.data, cohort.collapse, cohort.evaluate)
+    evaluation = build_evaluation(data, cohort)
     file = None if checkpoints is None else checkpoints.of(cohort, device, dtype)
     training = None
     if file is not None:
@@ -91,6 +91,8 @@ def train_cohort(
     streams = _streams(cohort, data)
     on_step(_progress(training))
     while training.step < cohort.train.steps and training.stack.members:
+        if _is_check(cohort, training.step + 1):
+            evaluation.before_check(training.stack)
         _step(training, streams)
         if training.stack.members and _is_check(cohort, training.step):
             crew.require_equal(training.stack.parameters)
@@ -107,23 +109,21 @@ def _progress(training: Training) -> Progress:
     return Progress(training.step, len(training.stack.members), training.member_steps)
 
 
-def _require_one_batch(data: ImageData, cohort: Cohort) -> None:
-    images, batch_size = len(data.train_labels_N), cohort.train.batch_size
-    if images < batch_size:
+def _require_one_batch(data: TrainingData, cohort: Cohort) -> None:
+    samples, batch_size = len(data.train_labels_N), cohort.train.batch_size
+    if samples < batch_size:
         raise BatchTooLargeError(
-            f"train.batch_size is {batch_size}, but {cohort.data.source!r} has only {images} "
-            f"training images: choose at most {images}"
+            f"train.batch_size is {batch_size}, but {cohort.data.source!r} has only {samples} "
+            f"samples for training: choose at most {samples}"
         )
 
 
-def _streams(cohort: Cohort, data: ImageData) -> dict[int, BatchStream]:
-    return {
-        seed: BatchStream(data, cohort.data.augment, cohort.train.batch_size, seed)
-        for seed in {member.seed for member in cohort.members}
-    }
+def _streams(cohort: Cohort, data: TrainingData) -> dict[int, Stream]:
+    seeds = {member.seed for member in cohort.members}
+    return {seed: build_stream(data, cohort, seed) for seed in seeds}
 
 
-def _draw(stack: Stack, streams: Mapping[int, BatchStream], step: int) -> tuple[Tensor, Tensor]:
+def _draw(stack: Stack, streams: Mapping[int, Stream], step: int) -> tuple[Tensor, Tensor]:
     """Draw one batch per replicate and hand each member its own: (M, V, B, F) and (M, B)."""
     seeds = [member.seed for member in stack.members]
     batches = {seed: streams[seed].batch_at(step) for seed in dict.fromkeys(seeds)}
@@ -131,7 +131,7 @@ def _draw(stack: Stack, streams: Mapping[int, BatchStream], step: int) -> tuple[
     return views_MVBF, torch.stack([batches[seed].indices_B for seed in seeds])
 
 
-def _step(training: Training, streams: Mapping[int, BatchStream]) -> None:
+def _step(training: Training, streams: Mapping[int, Stream]) -> None:
     """Take one step with every member, and part with those whose loss is not finite."""
     stack, logbook = training.stack, training.logbook
     losses = stack.step(*_draw(stack, streams, training.step)).tolist()
@@ -179,12 +179,12 @@ def _let_go(
     decided = crew.follow([is_last or logbook.is_decided(member) for member in stack.members])
     if not any(decided):
         return
-    measures = measure_ends(evaluation, stack, decided)
+    measures = evaluation.measure_ends(stack, decided)
     for member, final, leaves in zip(stack.members, measures, decided, strict=True):
         if leaves:
             logbook.close(member, final, training.step)
     if on_end is not None:
-        embedded = zip(stack.members, *stack.embed(evaluation.images_NF), decided, strict=True)
+        embedded = zip(stack.members, *evaluation.embed(stack), decided, strict=True)
         for member, features_NF, projections_ND, leaves in embedded:
             if leaves:
                 on_end(member, features_NF, projections_ND)

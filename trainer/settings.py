@@ -1,4 +1,4 @@
-"""What one trial is made of, apart from its objective: data, model, optimiser, checks.
+"""What a trial of images is made of, apart from its objective: data, model, optimiser, checks.
 
 These models are the boundary where YAML or a Ray dict comes in, so they are frozen pydantic
 models that refuse unknown keys. Everything here is shared by the members of a cohort except the
@@ -8,8 +8,6 @@ objective, the learning rate, its schedule and the weight decay.
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-
-from trainer.objective_settings import ObjectiveSettings
 
 PositiveInt = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -224,7 +222,8 @@ class CollapseSettings(Frozen):
     members; 6 checks below 1.01 for none of 7.
 
     A member that kept its rank is healthy if it improved on ``utility`` since its first weights,
-    and undertrained otherwise: ``knn_accuracy`` of the encoder's features on the test images, or
+    and undertrained otherwise: ``knn_accuracy`` of the encoder's features on the test images,
+    ``recall_at_1`` of clips and captions (of audio-text studies, which have no kNN accuracy), or
     ``train_loss``, where the data are so easy that random features classify them already.
     """
 
@@ -236,7 +235,7 @@ class CollapseSettings(Frozen):
     settle_checks: Annotated[int, Field(ge=0)] = 6
     margin: Annotated[float, Field(ge=0.0)] = 0.99
     audit: Fraction = 0.1
-    utility: Literal["knn_accuracy", "train_loss"] = "knn_accuracy"
+    utility: Literal["knn_accuracy", "recall_at_1", "train_loss"] = "knn_accuracy"
 
 
 class EvaluateSettings(Frozen):
@@ -251,6 +250,11 @@ class EvaluateSettings(Frozen):
 
     ``train_images`` bounds what is fitted on, kNN's neighbours included: a larger train split is
     represented by as many of its images, drawn once by ``data.split_seed``.
+
+    Of audio-text studies, whose retrieval is always measured: ``zero_shot`` classification by
+    prompts in every language, of the test clips that have one class; and ``drift`` at every
+    check, on a fixed batch of train clips: how much of a gradient, and of the last step, goes
+    along the pull of the pair, with the semantic radius where there is one.
     """
 
     linear_probe: bool = False
@@ -259,18 +263,8 @@ class EvaluateSettings(Frozen):
     cdnv: bool = False
     projection: bool = False
     train_images: Annotated[int, Field(ge=100)] = 5000
+    zero_shot: bool = False
+    drift: bool = False
 
 
 LearningRate = Annotated[float, Field(gt=0.0)]
-
-
-class TrialSettings(Frozen):
-    """Everything that fixes one trial but its replicate."""
-
-    data: DataSettings
-    model: ModelSettings
-    train: TrainSettings = TrainSettings()
-    objective: ObjectiveSettings
-    lr: LearningRate
-    collapse: CollapseSettings = CollapseSettings()
-    evaluate: EvaluateSettings = EvaluateSettings()

@@ -16,12 +16,12 @@ from torch import Tensor
 from trainer.cohort import Cohort, Member
 from trainer.crew import ALONE, Crew
 from trainer.data.batches import draw_label_mask
-from trainer.data.image_data import ImageData
+from trainer.data.training_data import TrainingData
 from trainer.errors import MicroBatchError, SplitError
 from trainer.flat_state import prefixed, take_like, under
 from trainer.gradients import Batch, Gradients, Part, Route, average, cut_parts, differentiate
-from trainer.groups import build_groups, select_groups
-from trainer.models.build import build_model
+from trainer.groups import Group, build_groups, select_groups
+from trainer.models.for_data import model_for
 from trainer.models.protocol import Model, Tensors
 from trainer.norms import clip_scales, scale_members
 from trainer.objective import structure
@@ -41,7 +41,7 @@ class Stack:
     def __init__(
         self,
         cohort: Cohort,
-        data: ImageData,
+        data: TrainingData,
         device: torch.device,
         dtype: torch.dtype,
         crew: Crew = ALONE,
@@ -49,7 +49,7 @@ class Stack:
         self.members: tuple[Member, ...] = tuple(sorted(cohort.members, key=pack_order))
         self._device = device
         norms = [member.norm or cohort.model.norm for member in self.members]
-        self._model: Model = build_model(cohort.model, data.image_shape, norms)
+        self._model: Model = model_for(cohort.model, data, norms)
         seeds = [member.seed for member in self.members]
         drawn = self._model.init_parameters(seeds)
         self.parameters = {name: p.to(device, dtype) for name, p in drawn.items()}
@@ -108,6 +108,11 @@ class Stack:
             for i in range(2)
         )
         return features, projections
+
+    @property
+    def groups(self) -> Sequence[Group]:
+        """Objectives with their parameters, in the order of the members."""
+        return self._groups
 
     def keep(self, positions: Sequence[int]) -> None:
         """Drop every member that is not at one of ``positions`` (ascending): compaction."""
@@ -186,7 +191,7 @@ class Stack:
         )
 
 
-def _label_masks(members: Sequence[Member], data: ImageData) -> Tensor:
+def _label_masks(members: Sequence[Member], data: TrainingData) -> Tensor:
     wanted = {(_label_fraction(m.objective), m.seed) for m in members}
     masks = {key: draw_label_mask(data.train_labels_N, *key) for key in wanted}
     return torch.stack([masks[_label_fraction(m.objective), m.seed] for m in members])

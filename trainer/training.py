@@ -12,12 +12,12 @@ from typing import Self
 import torch
 
 from trainer.checkpoint import Checkpoint, CheckpointFile
-from trainer.checks import Evaluation
 from trainer.cohort import Cohort
 from trainer.crew import Crew
-from trainer.data.image_data import ImageData
+from trainer.data.training_data import TrainingData
 from trainer.errors import StackStateError
 from trainer.logbook import Logbook
+from trainer.readings import Evaluation
 from trainer.stack import Stack
 
 
@@ -45,7 +45,7 @@ class Training:
     def begin(
         cls,
         cohort: Cohort,
-        data: ImageData,
+        data: TrainingData,
         evaluation: Evaluation,
         device: torch.device,
         dtype: torch.dtype,
@@ -55,14 +55,14 @@ class Training:
         started = time.perf_counter()
         stack = Stack(cohort, data, device, dtype, crew)
         logbook = Logbook(cohort, evaluation.level)
-        logbook.open(stack.members, evaluation.read(stack), evaluation.knn_accuracies(stack))
+        logbook.open(stack.members, evaluation.read(stack), evaluation.qualities(stack))
         return cls(stack, logbook, _started=started)
 
     @classmethod
     def resume(
         cls,
         cohort: Cohort,
-        data: ImageData,
+        data: TrainingData,
         evaluation: Evaluation,
         device: torch.device,
         dtype: torch.dtype,

@@ -11,11 +11,12 @@ which understates every difference between arms; the number of these is reported
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from orchestrator.claims.derived import DERIVED
 from orchestrator.paired import Floats
 from orchestrator.planners.bracket import find_bracket
 from orchestrator.record import TrialRecord
@@ -27,7 +28,7 @@ from search_spaces.study import LR, Study
 from trainer.cohort import Outcome
 from trainer.collapse.regime import Regime
 
-_ZERO_WHEN_DIVERGED = re.compile("cka_.*|rsa_.*|.*_accuracy.*")
+_ZERO_WHEN_DIVERGED = re.compile("cka_.*|rsa_.*|.*_accuracy.*|.*recall_at_.*|.*map_at_.*")
 """Measures that are 0 for a trial that diverged: it has learned nothing and is like nothing.
 Other measures of it do not exist, and its seed does not count."""
 
@@ -175,40 +176,10 @@ def _temperature(record: TrialRecord) -> float:
 
 def measure_outcome(measure: str, outcome: Outcome) -> float | None:
     """Return a measure of a trial, None where it has none (see ``search_spaces.claim``)."""
-    derive = _DERIVED.get(measure)
+    derive = DERIVED.get(measure)
     if derive is not None:
         return derive(outcome)
     value = outcome.measures.get(measure)
     if value is None and outcome.regime is Regime.DIVERGED:
         return 0.0 if _ZERO_WHEN_DIVERGED.fullmatch(measure) else None
     return value
-
-
-def _weight_gap_growth(outcome: Outcome) -> float | None:
-    coupling = outcome.coupling
-    if coupling is None or len(coupling.steps) < 2:
-        return None
-    gaps = coupling.values["weight_gap"]
-    quarter = next(i for i, s in enumerate(coupling.steps) if s >= coupling.steps[-1] / 4)
-    return gaps[-1] - gaps[quarter]
-
-
-def _angle_excess(outcome: Outcome) -> float | None:
-    """A gap g between weights of equal length is 2 sin(angle / 2)."""
-    gap, cka = outcome.measures.get("weight_gap"), outcome.measures.get("cka_features")
-    if gap is None or cka is None:
-        return None
-    weights = 2 * math.asin(min(1.0, gap / 2))
-    return math.degrees(weights - math.acos(min(1.0, max(0.0, cka))))
-
-
-def _cka_shared_excess(outcome: Outcome) -> float | None:
-    shared, other = (outcome.measures.get(f"cka_features{end}") for end in ("", "_unshared"))
-    return None if shared is None or other is None else shared - other
-
-
-_DERIVED: dict[str, Callable[[Outcome], float | None]] = {
-    "weight_gap_growth": _weight_gap_growth,
-    "angle_excess": _angle_excess,
-    "cka_shared_excess": _cka_shared_excess,
-}

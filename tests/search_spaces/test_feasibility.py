@@ -4,7 +4,8 @@ import pytest
 
 from search_spaces.feasibility import find_obstacle, know_source
 from trainer.data.images import load_images
-from trainer.settings import DataSettings, TrialSettings
+from trainer.settings import DataSettings
+from trainer.trial_settings import TrialSettings
 
 
 @pytest.mark.parametrize("test_fraction", [0.1, 0.3, 0.55])

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import get_args
 
+from search_spaces.measures import COUPLING_MEASURES, Measure
 from search_spaces.rules import EVALUATE_MEASURES
 from search_spaces.schema import (
     objective_models,
@@ -11,7 +12,6 @@ from search_spaces.schema import (
     paths_of,
     section_schema,
 )
-from search_spaces.study import COUPLING_MEASURES, Measure
 from trainer.collapse.spectrum import Collapse
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from tests.trainer.cohorts import CPU, DIGITS, make_cohort, make_member
-from trainer.checks import Evaluation
+from trainer.checks import ImageEvaluation
 from trainer.cohort import Cohort
 from trainer.collapse.spectrum import measure
 from trainer.data.image_data import ImageData
@@ -27,8 +27,8 @@ MEASURES = (
 COHORT = make_cohort([make_member(f"{s}", lr=0.1, seed=s, kind="infonce") for s in (1, 2, 3)])
 
 
-def evaluation(settings: DataSettings = DIGITS, data: ImageData = DATA) -> Evaluation:
-    return Evaluation.of(data, settings, CollapseSettings())
+def evaluation(settings: DataSettings = DIGITS, data: ImageData = DATA) -> ImageEvaluation:
+    return ImageEvaluation.of(data, settings, CollapseSettings())
 
 
 def stack(dtype: torch.dtype = torch.float32, cohort: Cohort = COHORT) -> Stack:
@@ -36,26 +36,26 @@ def stack(dtype: torch.dtype = torch.float32, cohort: Cohort = COHORT) -> Stack:
 
 
 def test_the_evaluation_images_are_all_test_images_as_they_are() -> None:
-    assert torch.equal(evaluation().images_NF, DATA.test_images_NCHW.flatten(1))
+    assert torch.equal(evaluation().images.images_NF, DATA.test_images_NCHW.flatten(1))
 
 
 def test_the_partner_views_are_fixed_by_the_split_seed() -> None:
     torch.manual_seed(5)
-    assert torch.equal(evaluation().partner_NF, evaluation().partner_NF)
+    assert torch.equal(evaluation().images.partner_NF, evaluation().images.partner_NF)
     other = DIGITS.model_copy(update={"split_seed": 1})
-    assert not torch.equal(evaluation(other).partner_NF, evaluation().partner_NF)
+    assert not torch.equal(evaluation(other).images.partner_NF, evaluation().images.partner_NF)
 
 
 def test_without_augmentation_the_partner_is_the_image() -> None:
     off = AugmentSettings(shift_pixels=0, scale=0, intensity=0, noise_std=0)
     fixed = evaluation(DIGITS.model_copy(update={"augment": off}))
-    assert (fixed.partner_NF - fixed.images_NF).abs().max() < 1e-5
+    assert (fixed.images.partner_NF - fixed.images.images_NF).abs().max() < 1e-5
 
 
 def test_readings_are_what_the_instruments_say_of_each_member() -> None:
     fixed, members = evaluation(), stack()
-    _, projections_MND = members.embed(fixed.images_NF)
-    _, partners_MND = members.embed(fixed.partner_NF)
+    _, projections_MND = members.embed(fixed.images.images_NF)
+    _, partners_MND = members.embed(fixed.images.partner_NF)
     for m, reading in enumerate(fixed.read(members)):
         alone = measure(projections_MND[m], partners_MND[m])
         assert reading.is_finite
@@ -78,19 +78,21 @@ def test_a_member_without_finite_embeddings_reads_as_such_and_alone(poison: floa
 def test_knn_accuracies_are_those_of_the_encoder_features() -> None:
     fixed, members = evaluation(), stack()
     train_MNF, _ = members.embed(DATA.train_images_NCHW.flatten(1))
-    test_MNF, _ = members.embed(fixed.images_NF)
+    test_MNF, _ = members.embed(fixed.images.images_NF)
     expected = [
-        float(knn_accuracy(train, DATA.train_labels_N, test, DATA.test_labels_N))
+        {"knn_accuracy": float(knn_accuracy(train, DATA.train_labels_N, test, DATA.test_labels_N))}
         for train, test in zip(train_MNF, test_MNF, strict=True)
     ]
-    assert fixed.knn_accuracies(members) == expected
-    assert all(accuracy > 0.8 for accuracy in expected), "random features tell digits apart"
+    assert fixed.qualities(members) == expected
+    assert all(found["knn_accuracy"] > 0.8 for found in expected), (
+        "random features tell digits apart"
+    )
 
 
 def test_a_member_without_finite_features_has_no_accuracy() -> None:
     fixed, members = evaluation(), stack()
     members.parameters["encoder.0.bias"][0] = torch.nan
-    accuracies = fixed.knn_accuracies(members)
+    accuracies = [found["knn_accuracy"] for found in fixed.qualities(members)]
     assert accuracies[0] == 0.0
     assert min(accuracies[1:]) > 0.8
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.trainer.cohorts import CPU, DIGITS, NEVER_EARLY, make_cohort, make_member, train_by_trial
-from trainer.checks import Evaluation
+from trainer.checks import ImageEvaluation
 from trainer.cohort import Member
 from trainer.couples import (
     find_references,
@@ -158,12 +158,12 @@ def test_readings_compare_the_evaluation_images_of_the_right_two_members() -> No
     noise = torch.Generator().manual_seed(0)
     for rows in stack.parameters.values():
         rows.add_(0.1 * torch.randn(rows.shape, generator=noise))
-    evaluation = Evaluation.of(DATA, DIGITS, NEVER_EARLY)
+    evaluation = ImageEvaluation.of(DATA, DIGITS, NEVER_EARLY)
     readings = {
         member.trial: reading
         for member, reading in zip(stack.members, evaluation.read(stack), strict=True)
     }
-    features_MND, projections_MND = stack.embed(evaluation.images_NF)
+    features_MND, projections_MND = stack.embed(evaluation.images.images_NF)
     place = {member.trial: i for i, member in enumerate(stack.members)}
     for couple in ("a", "b"):
         own, reference = place[f"nscl-{couple}"], place[f"cl-{couple}"]
@@ -250,10 +250,10 @@ def test_neighbours_change_no_bit_of_a_couple() -> None:
 
 def test_a_restored_logbook_knows_what_was_measured() -> None:
     cohort = make_cohort([coupled("cl"), coupled("nscl")], train=TRAIN)
-    evaluation = Evaluation.of(DATA, DIGITS, NEVER_EARLY)
+    evaluation = ImageEvaluation.of(DATA, DIGITS, NEVER_EARLY)
     stack = Stack(cohort, DATA, CPU, torch.float32)
     logbook, again = (Logbook(cohort, evaluation.level) for _ in range(2))
-    logbook.open(stack.members, evaluation.read(stack), evaluation.knn_accuracies(stack))
+    logbook.open(stack.members, evaluation.read(stack), evaluation.qualities(stack))
     again.restore(logbook.state())
     assert "cka_features" in logbook.state()
     assert again.state() == logbook.state()

@@ -13,17 +13,16 @@ from torch import Tensor
 from tests.trainer.cohorts import (
     CPU,
     DIGITS,
-    NEVER_EARLY,
     make_cohort,
     make_member,
     train_by_trial,
 )
 from trainer.alignment import linear_cka
-from trainer.checks import Evaluation
 from trainer.cohort import Cohort, Member
 from trainer.data.images import load_images
 from trainer.few_shot import few_shot_accuracy
 from trainer.final_measures import measure_ends
+from trainer.image_set import ImageSet
 from trainer.probes import knn_accuracy, linear_probe_accuracy, nccc_accuracy
 from trainer.settings import EvaluateSettings
 from trainer.stack import Stack
@@ -39,8 +38,8 @@ ALL |= {"cdnv_features", "cdnv_projections"}
 MEMBERS = [make_member(f"{s}", lr=0.1, seed=s, kind="infonce") for s in (1, 2)]
 
 
-def evaluation(settings: EvaluateSettings = EVERYTHING) -> Evaluation:
-    return Evaluation.of(DATA, DIGITS, NEVER_EARLY, settings)
+def evaluation(settings: EvaluateSettings = EVERYTHING) -> ImageSet:
+    return ImageSet.of(DATA, DIGITS, settings)
 
 
 def stack(members: list[Member] = MEMBERS) -> Stack:

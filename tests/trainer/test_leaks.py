@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tests.trainer.cohorts import CPU, DIGITS, NEVER_EARLY, make_cohort, make_member
 from trainer import stack as stack_module
-from trainer.checks import Evaluation
+from trainer.checks import ImageEvaluation
 from trainer.data.batches import BatchStream, draw_label_mask
 from trainer.data.image_data import ImageData
 from trainer.data.images import load_images
@@ -131,12 +131,12 @@ def test_prototypes_are_not_learned() -> None:
 @pytest.mark.parametrize("policy", ["simple", "simclr", "autoaugment", "randaugment"])
 def test_accuracy_and_rank_are_measured_on_images_as_they_are(policy: AugmentPolicy) -> None:
     settings = DIGITS.model_copy(update={"augment": AugmentSettings(policy=policy)})
-    evaluation = Evaluation.of(DATA, settings, NEVER_EARLY)
-    plain = Evaluation.of(DATA, DIGITS, NEVER_EARLY)
-    assert torch.equal(evaluation.images_NF, DATA.test_images_NCHW.flatten(1))
-    assert evaluation.data.train_images_NCHW is DATA.train_images_NCHW
+    evaluation = ImageEvaluation.of(DATA, settings, NEVER_EARLY)
+    plain = ImageEvaluation.of(DATA, DIGITS, NEVER_EARLY)
+    assert torch.equal(evaluation.images.images_NF, DATA.test_images_NCHW.flatten(1))
+    assert evaluation.images.data.train_images_NCHW is DATA.train_images_NCHW
     trained = train(DATA)
-    assert evaluation.knn_accuracies(trained) == plain.knn_accuracies(trained)
+    assert evaluation.qualities(trained) == plain.qualities(trained)
     for one, other in zip(evaluation.read(trained), plain.read(trained), strict=True):
         assert one.score == other.score
         assert one.spectrum == other.spectrum

@@ -4,6 +4,7 @@ Shape legend: N = images, V = 2 views, B = batch, F = flat pixels.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -17,15 +18,23 @@ from trainer.settings import AugmentSettings
 
 @dataclass(frozen=True, slots=True)
 class ViewBatch:
-    """Two augmented views of B images.
+    """Two views of B samples: of images, or a sound and its caption.
 
     Attributes:
         views_VBF: Flat views, shape (2, B, F).
-        indices_B: Position of each image in the train split.
+        indices_B: Position of each sample in the train split.
     """
 
     views_VBF: Tensor
     indices_B: Tensor
+
+
+class Stream(Protocol):
+    """The batches of one replicate."""
+
+    def batch_at(self, step: int) -> ViewBatch:
+        """Return the batch of optimiser step ``step`` (from 0), always the same one."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +60,16 @@ class BatchStream:
 
     def indices_at(self, step: int) -> Tensor:
         """Return which train images step ``step`` sees, shape (B,)."""
-        count = len(self.data.train_labels_N)
-        epoch, position = divmod(step, count // self.batch_size)
-        order_N = torch.randperm(count, generator=generator_for(self.seed, "epoch", epoch))
-        start = position * self.batch_size
-        return send(order_N[start : start + self.batch_size], self.data.train_labels_N)
+        labels_N = self.data.train_labels_N
+        return send(draw_rows(len(labels_N), self.batch_size, self.seed, step), labels_N)
+
+
+def draw_rows(count: int, batch_size: int, seed: int, step: int) -> Tensor:
+    """Return which of so many rows a step sees, (B,), on the CPU: epochs, each in a new order."""
+    epoch, position = divmod(step, count // batch_size)
+    order_N = torch.randperm(count, generator=generator_for(seed, "epoch", epoch))
+    start = position * batch_size
+    return order_N[start : start + batch_size]
 
 
 def _pick_views(encoded: EncodedViews, indices_B: Tensor, generator: torch.Generator) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from tests.trainer.cohorts import CPU, make_cohort, make_member, train_by_trial
-from trainer.checks import Evaluation
+from trainer.checks import ImageEvaluation
 from trainer.data.augment import augment, evaluation_view
 from trainer.data.batches import BatchStream
 from trainer.data.encoded import FrozenEncoder
@@ -135,9 +135,9 @@ def test_a_step_draws_two_different_views_of_each_image_by_seed_and_step() -> No
 def test_the_evaluation_looks_at_features() -> None:
     encoded = load(FROZEN["mlp"])
     assert encoded.views is not None
-    evaluation = Evaluation.of(encoded, DATA, CollapseSettings())
-    assert torch.equal(evaluation.partner_NF, encoded.views.partner_NF)
-    assert torch.equal(evaluation.images_NF, encoded.test_images_NCHW.flatten(1))
+    evaluation = ImageEvaluation.of(encoded, DATA, CollapseSettings())
+    assert torch.equal(evaluation.images.partner_NF, encoded.views.partner_NF)
+    assert torch.equal(evaluation.images.images_NF, encoded.test_images_NCHW.flatten(1))
 
 
 @pytest.mark.parametrize("encoder", FROZEN)

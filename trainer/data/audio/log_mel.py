@@ -95,20 +95,20 @@ def load_log_mels(
 
 def cache_key(source: AudioSource, settings: AudioSettings) -> str:
     """Return all that the spectrograms depend on, as text."""
-    crop_seed = settings.split_seed if settings.fit.crop == "random" else None
-    return json.dumps(
-        {
-            "format": _FORMAT,
-            "clips": source.digest(),
-            "sample_rate_hz": settings.sample_rate_hz,
-            "clip_samples": settings.clip_samples,
-            "fit": settings.fit.model_dump(mode="json"),
-            "mel": settings.mel.model_dump(mode="json"),
-            "crop_seed": crop_seed,
-            "dtype": settings.cache_dtype,
-        },
-        sort_keys=True,
-    )
+    mel = {"format": _FORMAT, "mel": settings.mel.model_dump(mode="json")}
+    return json.dumps(mel | clip_key(source, settings), sort_keys=True)
+
+
+def clip_key(source: AudioSource, settings: AudioSettings) -> dict[str, object]:
+    """Return all that the fitted waveforms of a source depend on."""
+    return {
+        "clips": source.digest(),
+        "sample_rate_hz": settings.sample_rate_hz,
+        "clip_samples": settings.clip_samples,
+        "fit": settings.fit.model_dump(mode="json"),
+        "crop_seed": settings.split_seed if settings.fit.crop == "random" else None,
+        "dtype": settings.cache_dtype,
+    }
 
 
 def read_fitted(source: AudioSource, position: int, settings: AudioSettings) -> Tensor:

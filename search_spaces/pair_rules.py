@@ -1,0 +1,85 @@
+"""What studies of sounds with captions ask of the rest of a study, and studies of images."""
+
+from collections.abc import Mapping
+
+from search_spaces.complaints import Complaints
+from search_spaces.header import StudyHeader
+from search_spaces.located import LocatedMapping, find_origin
+from search_spaces.measures import COUPLING_MEASURES, RETRIEVAL_MEASURES
+from search_spaces.settings_reader import Setting
+from trainer.audio_settings import AUDIO_SOURCES
+
+_IMAGE_EVALUATION = ("linear_probe", "nccc", "few_shot", "cdnv", "projection")
+_PAIR_EVALUATION = ("zero_shot", "drift")
+_OF_BOTH = frozenset(
+    {
+        "train_loss",
+        "effective_rank",
+        "rankme",
+        "stable_rank",
+        "participation_ratio",
+        "total_variance",
+        "uniformity",
+        "alignment",
+    }
+)
+
+
+def is_of_pairs(settings: Mapping[str, Setting]) -> bool:
+    """Say whether a study is of sounds with captions."""
+    source = settings.get("data.source")
+    return source is not None and any(probe.value in AUDIO_SOURCES for probe in source.probes)
+
+
+def check_pair_rules(
+    header: StudyHeader,
+    settings: Mapping[str, Setting],
+    root: LocatedMapping,
+    complaints: Complaints,
+) -> None:
+    """Complain of what images have and pairs lack, or the other way round."""
+    is_pairs = is_of_pairs(settings)
+    _check_utility(header, root, complaints, is_pairs=is_pairs)
+    _check_evaluation(header, root, complaints, is_pairs=is_pairs)
+    _check_metric(header, root, complaints, is_pairs=is_pairs)
+    if is_pairs and header.align is not None:
+        message = "compares encoders of images; an audio-text study cannot have it, leave it out"
+        complaints.add(find_origin(root, ("align",)), "align", message)
+
+
+def _check_utility(
+    header: StudyHeader, root: LocatedMapping, complaints: Complaints, *, is_pairs: bool
+) -> None:
+    wrong = "knn_accuracy" if is_pairs else "recall_at_1"
+    if header.collapse.utility == wrong:
+        right = "recall_at_1 or train_loss" if is_pairs else "knn_accuracy or train_loss"
+        kind = "an audio-text study" if is_pairs else "a study of images"
+        message = (
+            f"expected {right} for {kind}, got {wrong}; give e.g. "
+            f"collapse: {{utility: {right.split(maxsplit=1)[0]}}}"
+        )
+        complaints.add(find_origin(root, ("collapse", "utility")), "collapse.utility", message)
+
+
+def _check_evaluation(
+    header: StudyHeader, root: LocatedMapping, complaints: Complaints, *, is_pairs: bool
+) -> None:
+    for name in _IMAGE_EVALUATION if is_pairs else _PAIR_EVALUATION:
+        if getattr(header.evaluate, name):
+            kind = "images" if is_pairs else "sounds with captions"
+            message = f"is measured in studies of {kind} alone; leave it out"
+            complaints.add(find_origin(root, ("evaluate", name)), f"evaluate.{name}", message)
+
+
+def _check_metric(
+    header: StudyHeader, root: LocatedMapping, complaints: Complaints, *, is_pairs: bool
+) -> None:
+    metric = None if header.optimise is None else header.optimise.metric
+    if metric is None or metric in _OF_BOTH or metric in COUPLING_MEASURES:
+        return
+    if is_pairs == (metric in RETRIEVAL_MEASURES):
+        return
+    example = "val_recall_at_1" if is_pairs else "knn_accuracy"
+    kind = "audio-text studies" if is_pairs else "studies of images"
+    message = f"{metric} is not measured in {kind}; take e.g. {example}"
+    complaints.add(find_origin(root, ("optimise", "metric")), "optimise.metric", message)

@@ -1,0 +1,48 @@
+"""Batches of clips and captions, keyed by (seed, step) as those of images are.
+
+Shape legend: N = clips, V = 2 views (caption, sound), B = batch, F = flat inputs of the wider view.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from trainer.data.batches import ViewBatch, draw_rows
+from trainer.data.pair_data import PairData
+from trainer.data.transfer import send
+from trainer.seeds import generator_for
+
+
+@dataclass(frozen=True, slots=True)
+class PairStream:
+    """The batches of one replicate: epochs without replacement, ragged rest dropped.
+
+    A clip is heard in a new view each time, and one of its captions, of any language, is drawn.
+    """
+
+    data: PairData
+    batch_size: int
+    seed: int
+
+    def batch_at(self, step: int) -> ViewBatch:
+        """Return the batch of optimiser step ``step`` (from 0), always the same one.
+
+        Rows of the narrower view are filled up with zeros.
+        """
+        split = self.data.splits["train"]
+        count = len(split.labels_N)
+        clips_B = send(draw_rows(count, self.batch_size, self.seed, step), split.labels_N)
+        audio_BF = self.data.clips.views(
+            split.positions_N[clips_B], generator_for(self.seed, "augment", step)
+        )
+        drawn_B = split.captions.draw(clips_B, generator_for(self.seed, "caption", step))
+        return ViewBatch(stack_views(split.captions.inputs_TF[drawn_B], audio_BF), clips_B)
+
+
+def stack_views(text_BF: Tensor, audio_BG: Tensor) -> Tensor:
+    """Return both views as one tensor (2, B, max(F, G)), the narrower one's rows filled up."""
+    width = max(text_BF.shape[1], audio_BG.shape[1])
+    views = [pad(rows, (0, width - rows.shape[1])) for rows in (text_BF, audio_BG)]
+    return torch.stack(views)

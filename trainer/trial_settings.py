@@ -1,0 +1,57 @@
+"""Everything that fixes one trial but its replicate: one model of images or of sounds."""
+
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Tag
+
+from trainer.audio_settings import AUDIO_SOURCES, AudioSettings
+from trainer.objective_settings import ObjectiveSettings
+from trainer.settings import (
+    CollapseSettings,
+    DataSettings,
+    EvaluateSettings,
+    Frozen,
+    LearningRate,
+    ModelSettings,
+    TrainSettings,
+)
+from trainer.tower_settings import TowersSettings
+
+IMAGES = "images"
+SOUNDS = "sounds"
+
+
+def _form_of_data(given: Any) -> str:
+    source = given.get("source") if isinstance(given, dict) else getattr(given, "source", None)
+    return SOUNDS if source in AUDIO_SOURCES else IMAGES
+
+
+def _form_of_model(given: Any) -> str:
+    if isinstance(given, dict):
+        return SOUNDS if given.keys() & {"audio", "text"} else IMAGES
+    return SOUNDS if isinstance(given, TowersSettings) else IMAGES
+
+
+AnyDataSettings = Annotated[
+    Annotated[DataSettings, Tag(IMAGES)] | Annotated[AudioSettings, Tag(SOUNDS)],
+    Discriminator(_form_of_data),
+]
+"""Of images, or of sounds with captions; ``source`` says which."""
+
+AnyModelSettings = Annotated[
+    Annotated[ModelSettings, Tag(IMAGES)] | Annotated[TowersSettings, Tag(SOUNDS)],
+    Discriminator(_form_of_model),
+]
+"""One encoder, or two towers; those have ``audio`` or ``text``."""
+
+
+class TrialSettings(Frozen):
+    """Everything that fixes one trial but its replicate."""
+
+    data: AnyDataSettings
+    model: AnyModelSettings
+    train: TrainSettings = TrainSettings()
+    objective: ObjectiveSettings
+    lr: LearningRate
+    collapse: CollapseSettings = CollapseSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
