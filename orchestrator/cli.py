@@ -28,6 +28,7 @@ from orchestrator.cli_options import (
     refusing_bad_input,
     typed_command,
 )
+from orchestrator.cli_schedule import app as schedule_app
 from orchestrator.planners.world_kind import WorldKind
 
 app = typer.Typer(
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 app.add_typer(claims_app, name="claims")
 app.add_typer(data_app, name="data")
+app.add_typer(schedule_app, name="schedule")
 
 
 def print_version(wanted: bool) -> None:

@@ -126,7 +126,7 @@ def submit(  # noqa: PLR0913
         options = JobOptions(
             results=results,
             python=require_python(python),
-            run_options=_run_options(workers, lanes, gpu_fraction, track),
+            run_options=run_options(workers, lanes, gpu_fraction, track),
             working_dir=working_dir,
             runtime_env=read_runtime_env(runtime_env, runtime_env_json),
             entrypoint_num_cpus=entrypoint_num_cpus,
@@ -173,7 +173,7 @@ def resume(  # noqa: PLR0913
         options = JobOptions(
             results=results,
             python=require_python(python),
-            run_options=_run_options(workers, lanes),
+            run_options=run_options(workers, lanes),
             working_dir=working_dir,
             runtime_env=read_runtime_env(None, runtime_env_json),
         )
@@ -213,7 +213,7 @@ def retry(
         _conclude(submitted, address, wait, as_json)
 
 
-def _run_options(
+def run_options(
     workers: int | None, lanes: int | None, gpu_fraction: float = 1.0, track: bool = True
 ) -> tuple[str, ...]:
     """Return the options of ``rankfall run`` that are not its defaults."""

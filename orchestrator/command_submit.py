@@ -1,6 +1,5 @@
 """``rankfall submit``, ``resume`` and ``retry``: studies handed to a Ray cluster by Ray Jobs."""
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from orchestrator.jobs import JobCluster
 from orchestrator.ledger import Ledger
 from orchestrator.planners.forecast import forecast
 from orchestrator.record import TrialState
+from orchestrator.shipping import packed
 from search_spaces.errors import StudyFileError
 from search_spaces.load import parse_study
 from search_spaces.study import Study
@@ -58,7 +58,7 @@ def submit_study(
         SearchSpaceError, OrchestratorError: What the user can mend; nothing was submitted.
     """
     require_absolute(options.results)
-    study, obstacle = _read_study(name, overrides)
+    study, obstacle = read_study(name, overrides)
     cluster = JobCluster.connect(address)
     request = make_request(study, name, options, cluster.url)
     if options.python is None:
@@ -106,7 +106,7 @@ def retry_study(study: str, options: JobOptions, address: str | None) -> Submitt
     return resume_study(study, options, address)
 
 
-def _read_study(name: str, overrides: Sequence[str]) -> tuple[Study, StudyFileError | None]:
+def read_study(name: str, overrides: Sequence[str]) -> tuple[Study, StudyFileError | None]:
     """Return the study, and what keeps it from being trained here: its data may be over there."""
     try:
         return find_study(name, overrides), None
@@ -193,12 +193,5 @@ def _text_in_ledger(request: JobRequest) -> str | None:
 
 
 def _ship(cluster: JobCluster, request: JobRequest, above: int = 0) -> Submitted:
-    with tempfile.TemporaryDirectory(prefix="rankfall-") as folder:
-        if request.working_dir is None:
-            if request.text is None:
-                raise JobError(
-                    f"the text of {request.study} was too long to travel, and its ledger cannot "
-                    "be seen from here: submit its file"
-                )
-            (Path(folder) / request.path).write_text(request.text)
-        return Submitted(cluster, cluster.submit(request, Path(folder), above), request)
+    with packed(request) as folder:
+        return Submitted(cluster, cluster.submit(request, folder, above), request)

@@ -8,6 +8,9 @@ OrchestratorError
 ├── ClusterError            Ray cannot be reached, or is too small
 │   └── TokenError              Ray asks for a token that was not given, or for another one
 ├── JobError                a study cannot be submitted, or a job is not known
+├── ScheduleError           a schedule is not known, or cannot be as asked
+├── StoreError              the scheduler's database cannot be used
+├── ServeError              a part of the service cannot be started
 ├── SweepCutError           Ray ended a sweep before its time
 ├── PriorError              the study named by 'prior' is missing or found no boundary
 ├── SimulationError         a study that maps no boundary cannot be simulated
@@ -51,6 +54,18 @@ class TokenError(ClusterError):
 
 class JobError(OrchestratorError):
     """A study cannot be submitted as asked, or there is no such job."""
+
+
+class ScheduleError(OrchestratorError):
+    """There is no such schedule, or it cannot be as it was asked for."""
+
+
+class StoreError(OrchestratorError):
+    """The scheduler's database is no such database, cannot be reached, or is held by others."""
+
+
+class ServeError(OrchestratorError):
+    """A part of the service cannot be started, or ended by itself."""
 
 
 class SweepCutError(OrchestratorError):

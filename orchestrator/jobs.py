@@ -102,16 +102,23 @@ class JobCluster:
             folder: What is shipped as working directory where the request names none.
             above: The number has to be higher than this one too.
         """
-        environment = {**request.environment, "working_dir": request.working_dir or str(folder)}
         for attempt in range(_SUBMIT_ATTEMPTS):
             number = max(above + 1, next_number(request.study, self._all_ids()))
             try:
-                return self._submit(f"{request.study}-{number}", request, environment)
+                return self._submit(f"{request.study}-{number}", request, folder)
             except JobError as error:
                 # Somebody else took the number meanwhile.
                 if "already exists" not in str(error) or attempt == _SUBMIT_ATTEMPTS - 1:
                     raise
         raise AssertionError("the last attempt raises")
+
+    def submit_as(self, job_id: str, request: JobRequest, folder: Path) -> None:
+        """Submit a study under this id; if the cluster has a job of it, that is the job."""
+        try:
+            self._submit(job_id, request, folder)
+        except JobError as error:
+            if "already exists" not in str(error):
+                raise
 
     def stop(self, job_id: str) -> bool:
         """Ask a job to end well and return at once; False if it was at its end already."""
@@ -155,7 +162,8 @@ class JobCluster:
             time.sleep(_POLL_SECONDS)
         return job
 
-    def _submit(self, job_id: str, request: JobRequest, environment: dict[str, Any]) -> str:
+    def _submit(self, job_id: str, request: JobRequest, folder: Path) -> str:
+        environment = {**request.environment, "working_dir": request.working_dir or str(folder)}
         with _translated(self.url):
             return str(
                 self._client.submit_job(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from orchestrator.errors import TrackingError
 from orchestrator.mlflow_overview import Overview, StudyStatus, view_study
-from orchestrator.mlflow_runs import MlflowRuns
+from orchestrator.mlflow_runs import FoundRun, MlflowRuns
 from orchestrator.mlflow_store import Store, hold_store
 from orchestrator.mlflow_view import RunView, tag_provenance, view_trial
 from orchestrator.record import Provenance, TrialRecord, TrialState
@@ -125,11 +125,7 @@ class Tracker:
         experiment_id = runs.open_experiment(
             f"rankfall/{study.name}", self._store.artifact_location(study.name)
         )
-        identity = {
-            "rankfall.role": "study",
-            "rankfall.study_digest": study.digest,
-            "rankfall.ledger": self._ledger_id,
-        }
+        identity = _identify(study, self._ledger_id)
         found = min(
             runs.search(experiment_id, identity),
             key=lambda run: (run.start, run.run_id),
@@ -165,6 +161,20 @@ class Tracker:
                 f"MLflow at {self._store.redacted} could not be written ({type(error).__name__}: "
                 f"{cause}); the ledger has every outcome, the next run or report writes it again"
             ) from error
+
+
+def find_parents(runs: MlflowRuns, study: Study, ledger_id: str) -> list[FoundRun]:
+    """Return the parent runs of a ledger: one, or none before its first sync."""
+    experiment_id = runs.open_experiment(f"rankfall/{study.name}", None)
+    return list(runs.search(experiment_id, _identify(study, ledger_id)))
+
+
+def _identify(study: Study, ledger_id: str) -> dict[str, str]:
+    return {
+        "rankfall.role": "study",
+        "rankfall.study_digest": study.digest,
+        "rankfall.ledger": ledger_id,
+    }
 
 
 def _write_children(
