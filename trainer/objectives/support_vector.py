@@ -32,7 +32,8 @@ Sides = Literal["uni", "bi"]
 class Regularized(MemberStack, ABC):
     """A base objective, and the weights and switches of its regularisation.
 
-    See :mod:`trainer.losses.svr`.
+    See :mod:`trainer.losses.svr`. ``is_penalized`` is False where every beta is 0: L_cons is not
+    taken then, which changes no bit.
     """
 
     alpha_M: Tensor
@@ -40,6 +41,7 @@ class Regularized(MemberStack, ABC):
     scoring: Scoring
     sides: Sides
     support: Support
+    is_penalized: bool
 
     def select(self, keep: Sequence[int]) -> Self:
         """Return the objective of the members at these positions, in this order."""
@@ -74,14 +76,16 @@ class Regularized(MemberStack, ABC):
     ) -> Tensor:
         """Return L_base + alpha L_svr + beta L_cons of each member, shape (M,)."""
         x_MBD, y_MBD = views
-        penalty_M = radius_penalty(x_MBD, y_MBD, radius_x_MB)
-        if radius_y_MB is not None:
-            penalty_M = penalty_M + radius_penalty(y_MBD, x_MBD, radius_y_MB)
         supported_M = add_support(
             self.scoring.base(parameters),
             self.scoring.term(parameters),
             *(x_MBD, y_MBD, self.alpha_M, radius_x_MB, radius_y_MB, self.support),
         )
+        if not self.is_penalized:
+            return supported_M
+        penalty_M = radius_penalty(x_MBD, y_MBD, radius_x_MB)
+        if radius_y_MB is not None:
+            penalty_M = penalty_M + radius_penalty(y_MBD, x_MBD, radius_y_MB)
         return supported_M + self.beta_M * penalty_M
 
 
@@ -180,6 +184,7 @@ def bind_static_svr(members: Sequence[StaticSVRSettings], context: ObjectiveCont
         scoring=bind_scoring(members, context),
         sides=members[0].sides,
         support=support_of(members[0]),
+        is_penalized=any(m.beta > 0 for m in members),
         initial_radius_MR=radius_M1.repeat(1, 2) if is_one_each else radius_M1,
         is_radius_learnable=members[0].radius_mode != "fixed",
     )
@@ -195,6 +200,7 @@ def bind_dynamic_svr(
         scoring=bind_scoring(members, context),
         sides=members[0].sides,
         support=support_of(members[0]),
+        is_penalized=any(m.beta > 0 for m in members),
         initial_radius_M=member_scalars((m.radius for m in members), context),
         seeds_M=torch.tensor(context.seeds),
         batch_size=context.batch_size,
