@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, assert_never
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from trainer.models.hub_encoder import NO_DROPOUT, Network, import_transformers, load_network
@@ -36,23 +36,39 @@ _WAV2VEC2_STILL = {
 }
 
 
+class FixedNorm(nn.Module):
+    """A batch norm that keeps its statistics while its gain and shift are trained.
+
+    Not torch's in evaluation mode: given CLAP's input [N, K, F, 1], its gradients (torch 2.13, on
+    the CPU) are wrong wherever the strides of input and gradient differ.
+    """
+
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        super().__init__()
+        self.weight, self.bias, self.eps = norm.weight, norm.bias, norm.eps
+        self.register_buffer("running_mean", norm.running_mean)
+        self.register_buffer("running_var", norm.running_var)
+
+    def forward(self, x_NKF1: Tensor) -> Tensor:
+        """Return the input, normalised by band."""
+        mean_K, var_K = self.get_buffer("running_mean"), self.get_buffer("running_var")
+        gain_K = self.weight * (var_K + self.eps).rsqrt()
+        shift_K = self.bias - mean_K * gain_K
+        return x_NKF1 * gain_K[:, None, None] + shift_K[:, None, None]
+
+
 class PooledClap(TowerEncoder):
     """CLAP's audio encoder: spectrograms in decibels [N, K, F] to pooled features [N, C].
 
-    The batch norm of its input keeps the statistics of the data it was trained on, in training
-    too. Clips are never longer than it takes, so that its fusion of parts has nothing to do.
+    The batch norm of its input keeps the statistics of the data it was trained on. Clips are
+    never longer than it takes, so that its fusion of parts has nothing to do.
     """
 
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
+        self.network.audio_encoder.batch_norm = FixedNorm(network.audio_encoder.batch_norm)
         self.width = network.audio_encoder.num_features
-
-    def train(self, mode: bool = True) -> "PooledClap":
-        """Switch everything but the batch norm of the input."""
-        super().train(mode)
-        self.network.audio_encoder.batch_norm.train(False)
-        return self
 
     def forward(self, decibels_NKF: Tensor) -> Tensor:
         """Return pooled features; fewer frames than the encoder has are stretched by it."""

@@ -75,7 +75,8 @@ class HubContract(ModelContract):
         return tower(encoder=self.encoder, weights=str(self.folder))
 
     def make_inputs(self, members: int) -> Tensor:
-        return word_rows(members)
+        rows = word_rows(members)
+        return rows + 2 * (rows > 0) * (rows < 3)  # a padding token inside has no gradient
 
 
 class TestRoberta(HubContract):

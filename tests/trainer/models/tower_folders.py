@@ -8,24 +8,11 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
-from transformers import (
-    ASTConfig,
-    ASTModel,
-    BertConfig,
-    BertModel,
-    BertTokenizer,
-    ClapAudioConfig,
-    ClapAudioModel,
-    PreTrainedTokenizerFast,
-    RobertaConfig,
-    RobertaModel,
-    Wav2Vec2Config,
-    Wav2Vec2Model,
-    XLMRobertaConfig,
-    XLMRobertaModel,
-)
 
 from trainer.audio_settings import AudioSettings, MelSettings
+from trainer.models.hub_encoder import import_transformers
+
+LIBRARY = import_transformers()
 
 BANDS = 16
 AUDIO = AudioSettings(
@@ -85,41 +72,43 @@ _TEXT = {
 }
 
 
-def save_clap(folder: Path, **config: Any) -> ClapAudioModel:
+def save_clap(folder: Path, **config: Any) -> Any:
     """Save CLAP's audio encoder; its batch norm has seen decibels."""
     torch.manual_seed(5)
-    network = ClapAudioModel(ClapAudioConfig(**_CLAP | config))
+    network = LIBRARY.ClapAudioModel(LIBRARY.ClapAudioConfig(**_CLAP | config))
     see_decibels(network)
     network.save_pretrained(folder)
     return network.double().train(False)
 
 
-def see_decibels(network: ClapAudioModel) -> None:
+def see_decibels(network: Any) -> None:
     """Give the batch norm the statistics of spectrograms in decibels."""
     norm = network.audio_encoder.batch_norm
     norm.running_mean += torch.linspace(-60, -30, BANDS)
     norm.running_var *= 150
 
 
-def save_ast(folder: Path, **config: Any) -> ASTModel:
+def save_ast(folder: Path, **config: Any) -> Any:
     torch.manual_seed(5)
-    network = ASTModel(ASTConfig(**_AST | config))
+    network = LIBRARY.ASTModel(LIBRARY.ASTConfig(**_AST | config))
+    for token in ("cls_token", "distillation_token", "position_embeddings"):
+        torch.nn.init.normal_(getattr(network.embeddings, token))  # they are born as zeros
     network.save_pretrained(folder)
     return network.double().train(False)
 
 
-def save_wav2vec2(folder: Path, **config: Any) -> Wav2Vec2Model:
+def save_wav2vec2(folder: Path, **config: Any) -> Any:
     torch.manual_seed(5)
-    network = Wav2Vec2Model(Wav2Vec2Config(**_WAV2VEC2 | config))
+    network = LIBRARY.Wav2Vec2Model(LIBRARY.Wav2Vec2Config(**_WAV2VEC2 | config))
     network.save_pretrained(folder)
     return network.double().train(False)
 
 
-def save_roberta(folder: Path) -> RobertaModel:
+def save_roberta(folder: Path) -> Any:
     """Save RoBERTa with a tokenizer whose padding is 1."""
     torch.manual_seed(5)
-    network = RobertaModel(
-        RobertaConfig(**_TEXT, pad_token_id=1, bos_token_id=0, eos_token_id=2),
+    network = LIBRARY.RobertaModel(
+        LIBRARY.RobertaConfig(**_TEXT, pad_token_id=1, bos_token_id=0, eos_token_id=2),
         add_pooling_layer=False,
     )
     network.save_pretrained(folder)
@@ -127,10 +116,10 @@ def save_roberta(folder: Path) -> RobertaModel:
     return network.double().train(False)
 
 
-def save_xlm_roberta(folder: Path) -> XLMRobertaModel:
+def save_xlm_roberta(folder: Path) -> Any:
     torch.manual_seed(5)
-    network = XLMRobertaModel(
-        XLMRobertaConfig(**_TEXT, pad_token_id=1, bos_token_id=0, eos_token_id=2),
+    network = LIBRARY.XLMRobertaModel(
+        LIBRARY.XLMRobertaConfig(**_TEXT, pad_token_id=1, bos_token_id=0, eos_token_id=2),
         add_pooling_layer=False,
     )
     network.save_pretrained(folder)
@@ -138,13 +127,15 @@ def save_xlm_roberta(folder: Path) -> XLMRobertaModel:
     return network.double().train(False)
 
 
-def save_bert(folder: Path) -> BertModel:
+def save_bert(folder: Path) -> Any:
     """Save BERT with a WordPiece tokenizer whose padding is 0."""
     torch.manual_seed(5)
-    network = BertModel(BertConfig(**_TEXT, pad_token_id=0), add_pooling_layer=False)
+    network = LIBRARY.BertModel(
+        LIBRARY.BertConfig(**_TEXT, pad_token_id=0), add_pooling_layer=False
+    )
     network.save_pretrained(folder)
     terms = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS)
-    BertTokenizer(vocab={term: i for i, term in enumerate(terms)}).save_pretrained(folder)
+    LIBRARY.BertTokenizer(vocab={term: i for i, term in enumerate(terms)}).save_pretrained(folder)
     return network.double().train(False)
 
 
@@ -156,7 +147,7 @@ def _save_word_tokenizer(folder: Path) -> None:
     tokenizer.post_processor = TemplateProcessing(
         single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
     )
-    PreTrainedTokenizerFast(
+    LIBRARY.PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token="<s>",
         pad_token="<pad>",
