@@ -15,6 +15,8 @@ from search_spaces.schema import objective_schemas, section_schema
 from search_spaces.settings_reader import Probe, Setting, read_setting
 from search_spaces.study import KIND, Plain
 from search_spaces.trial_probe import TrialProbe
+from trainer.audio_settings import AUDIO_SOURCES
+from trainer.trial_settings import IMAGES, SOUNDS, Form
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +93,19 @@ def _stand_in(kinds: tuple[str, ...], root: LocatedMapping) -> Setting:
 
 
 def _section_entries(root: LocatedMapping, complaints: Complaints) -> Iterator[Entry]:
-    schema = section_schema()
+    schema = section_schema(_form_of(root))
     given: dict[str, Located] = {k: n for k, n in root.entries.items() if k in schema.children}
     own = LocatedMapping(given, root.key_origins, root.origin)
     return read_leaves(own, root.origin, schema, "", complaints)
+
+
+def _form_of(root: LocatedMapping) -> Form:
+    """Return what the study is about, by its source: whose keys it may have."""
+    content = strip_origins(root)
+    data = content.get("data") if isinstance(content, dict) else None
+    source = data.get("source") if isinstance(data, dict) else None
+    sources = source if isinstance(source, list) else [source]
+    return SOUNDS if any(s in AUDIO_SOURCES for s in sources if isinstance(s, str)) else IMAGES
 
 
 def _objective_entries(

@@ -4,8 +4,8 @@ Nothing is listed twice: a field added to a model in ``trainer.settings`` or a k
 union in ``trainer.objective_settings`` is a key of the study file from then on.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -13,11 +13,20 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from trainer.audio_settings import AudioSettings
 from trainer.objective_settings import ObjectiveSettings
-from trainer.trial_settings import TrialSettings
+from trainer.settings import DataSettings, ModelSettings
+from trainer.tower_settings import TowersSettings
+from trainer.trial_settings import IMAGES, SOUNDS, Form, TrialSettings
 
 # Parts of TrialSettings whose scalars may be axes. ``collapse`` belongs to the whole study.
 AXIS_SECTIONS = ("data", "model", "train", "lr")
+
+
+_BY_FORM: Mapping[Form, Mapping[str, type[BaseModel]]] = {
+    IMAGES: {"data": DataSettings, "model": ModelSettings},
+    SOUNDS: {"data": AudioSettings, "model": TowersSettings},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +57,12 @@ class Branch:
 
 
 @cache
-def section_schema() -> Branch:
-    """Return the schema of everything but the objective."""
-    whole = read_model(TrialSettings, skip=frozenset({"objective"}))
-    return Branch({name: whole.children[name] for name in AXIS_SECTIONS})
+def section_schema(form: Form = IMAGES) -> Branch:
+    """Return the schema of everything but the objective, in a study of images or of sounds."""
+    whole = read_model(TrialSettings, skip=frozenset({"objective", *_BY_FORM[form]}))
+    own = {name: read_model(model) for name, model in _BY_FORM[form].items()}
+    children = {**whole.children, **own}
+    return Branch({name: children[name] for name in AXIS_SECTIONS})
 
 
 @cache
@@ -102,9 +113,9 @@ def read_model(model: type[BaseModel], skip: frozenset[str] = frozenset()) -> Br
 
 def _read_field(field: FieldInfo) -> Leaf | Branch:
     types = [_without_annotation(t) for t in _members_of(field.annotation)]
-    models = [t for t in types if isinstance(t, type) and issubclass(t, BaseModel)]
-    if models:
-        return Branch(_join([read_model(model).children for model in models]), field.is_required())
+    for candidate in types:
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return Branch(read_model(candidate).children, field.is_required())
     return Leaf(
         is_sequence=any(get_origin(t) is tuple for t in types),
         is_whole=int in types and float not in types,
@@ -112,25 +123,6 @@ def _read_field(field: FieldInfo) -> Leaf | Branch:
         choices=tuple(v for t in types if get_origin(t) is Literal for v in get_args(t)),
         is_required=field.is_required(),
     )
-
-
-def _join(forms: Sequence[Mapping[str, Leaf | Branch]]) -> dict[str, Leaf | Branch]:
-    """Return the keys of several forms of one section: which one is meant, its values say."""
-    joined: dict[str, Leaf | Branch] = {}
-    for children in forms:
-        for name, child in children.items():
-            joined[name] = _join_two(joined[name], child) if name in joined else child
-    return joined
-
-
-def _join_two(first: Leaf | Branch, second: Leaf | Branch) -> Leaf | Branch:
-    match first, second:
-        case Branch(), Branch():
-            return Branch(_join([first.children, second.children]), second.is_required)
-        case Leaf(), Leaf():
-            return replace(second, choices=(*first.choices, *second.choices))
-        case _:
-            raise AssertionError("a name is a part in all forms, or a plain value in all")
 
 
 def _members_of(annotation: Any) -> tuple[Any, ...]:

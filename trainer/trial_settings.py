@@ -1,6 +1,6 @@
 """Everything that fixes one trial but its replicate: one model of images or of sounds."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Discriminator, Tag
 
@@ -17,8 +17,11 @@ from trainer.settings import (
 )
 from trainer.tower_settings import TowersSettings
 
-IMAGES = "images"
-SOUNDS = "sounds"
+Form = Literal["images", "sounds"]
+"""What a study is about: images, or sounds with captions."""
+
+IMAGES: Final = "images"
+SOUNDS: Final = "sounds"
 
 
 def _form_of_data(given: Any) -> str:

@@ -69,10 +69,12 @@ def study_of(kinds: list[str]) -> SearchStrategy[Json]:
 
 
 def suit_utility(content: Json) -> Json:
-    """Take the loss as utility where an encoder is frozen: its features never improve."""
-    if content["model"].get("frozen") in (None, False):
+    """Take the loss as utility where an encoder is frozen or recall: images have none."""
+    collapse = content.get("collapse", {})
+    is_frozen = content["model"].get("frozen") not in (None, False)
+    if not is_frozen and collapse.get("utility") != "recall_at_1":
         return content
-    return {**content, "collapse": {**content.get("collapse", {}), "utility": "train_loss"}}
+    return {**content, "collapse": {**collapse, "utility": "train_loss"}}
 
 
 def suit_source(data: Json) -> Json:

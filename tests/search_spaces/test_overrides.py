@@ -93,7 +93,8 @@ def test_an_override_can_repair_the_file() -> None:
         (
             "data.source=cifar",
             "--set data.source=cifar: data.source: expected one of digits, glyphs, "
-            "fashion_mnist, cifar10, cifar100, image_folder; got 'cifar'; did you mean cifar10?",
+            "fashion_mnist, cifar10, cifar100, image_folder, general_midi, tuxpaint, audiocaps, "
+            "clotho, esc50, esc10, urbansound8k, manifest; got 'cifar'; did you mean cifar10?",
         ),
         (
             "objective.kind=[supcn, clop]",

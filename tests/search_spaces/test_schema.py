@@ -3,7 +3,7 @@
 import dataclasses
 from typing import get_args
 
-from search_spaces.measures import COUPLING_MEASURES, Measure
+from search_spaces.measures import COUPLING_MEASURES, RETRIEVAL_MEASURES, Measure
 from search_spaces.rules import EVALUATE_MEASURES
 from search_spaces.schema import (
     objective_models,
@@ -47,5 +47,5 @@ def test_a_key_shared_by_kinds_never_is_a_value_of_one_and_a_mapping_of_another(
 
 def test_the_metrics_that_can_be_optimised_are_those_that_are_measured() -> None:
     collapse = {f.name for f in dataclasses.fields(Collapse) if f.name != "spectrum_K"}
-    others = {"knn_accuracy", "train_loss"} | COUPLING_MEASURES | EVALUATE_MEASURES.keys()
-    assert set(get_args(Measure)) == collapse | others
+    others = {"knn_accuracy", "train_loss"} | COUPLING_MEASURES | RETRIEVAL_MEASURES
+    assert set(get_args(Measure)) == collapse | others | EVALUATE_MEASURES.keys()

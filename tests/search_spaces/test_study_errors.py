@@ -9,7 +9,8 @@ from search_spaces.load import parse_study
 from tests.search_spaces.sample import KINDS, SAMPLE, complaint_of, parse, sample_with
 
 OBJECTIVE_KEYS = (
-    "base, degrade_angle_degrees, kind, label_fraction, lambda, prototypes, similarity, temperature"
+    "base, degrade_angle_degrees, kind, label_fraction, lambda, prototypes, similarity, "
+    "temperature, temperature_mode"
 )
 TOP_LEVEL_KEYS = (
     "align, budget, collapse, data, evaluate, lr, model, objective, optimise, planner, prior, "
@@ -71,7 +72,7 @@ def test_the_sample_itself_is_valid() -> None:
             "[infonce, clop]",
             "infonce",
             "s.yaml:9: objective.lambda: unknown key for infonce (clop has it); "
-            "known keys: kind, temperature",
+            "known keys: kind, temperature, temperature_mode",
         ),
         ("study: small\n", "", "s.yaml:1: study: missing; add this key"),
         ("data: {source: digits}\n", "", "s.yaml:1: data: missing; add this key"),
@@ -179,7 +180,8 @@ def test_the_sample_itself_is_valid() -> None:
             "source: digits",
             "source: digts",
             "s.yaml:3: data.source: expected one of digits, glyphs, fashion_mnist, cifar10, "
-            "cifar100, image_folder; got 'digts'; did you mean digits?",
+            "cifar100, image_folder, general_midi, tuxpaint, audiocaps, clotho, esc50, esc10, "
+            "urbansound8k, manifest; got 'digts'; did you mean digits?",
         ),
         (
             "steps: 10",
