@@ -4,8 +4,10 @@
 
 One JSON object a line with --json: ``name``, ``peer``, ``ratio``, ``goal`` and ``better``. Time
 is the median, over turns, of the ratio of CPU times of neighbouring steps in one process, on one
-thread; memory is the rise of the peak resident size during a step, each objective in a process
-of its own. SupCLAP (arXiv:2509.21033) states +1.6 % time and +0.5 % memory. About 2 minutes.
+thread; memory is the rise of the peak resident size during a step (median of a few), each
+objective in a process of its own. SupCLAP (arXiv:2509.21033) states +1.6 % time and +0.5 % memory,
+with far larger encoders. What SVR adds hardly grows with the encoders, so two sizes of them are
+compared. About 3 quiet minutes.
 """
 
 import argparse
@@ -28,8 +30,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 PEER = "infonce"
 KINDS = {"static_svr": "StaticSVR", "dynamic_svr": "DynamicSVR"}
-BATCHES = (24, 64)
-TURNS, WARMUPS = 31, 3
+TURNS, WARMUPS, PEAKS = 31, 3, 5
 GOAL = 1.02
 
 
@@ -42,8 +43,10 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     as_json = parser.parse_args().json
     rows = []
-    for batch in BATCHES:
-        for row in compare(Size(batch), TURNS):
+    small = [Size("small towers, batch 24", 24), Size("small towers, batch 64", 64)]
+    wide = Size("wide towers, batch 24", 24, channels=(64, 128, 256), width=256, layers=4)
+    for size in (*small, wide):
+        for row in compare(size, TURNS):
             rows.append(row)
             if as_json:
                 print(json.dumps(asdict(row)), flush=True)
@@ -61,7 +64,7 @@ def compare(size: "Size", turns: int) -> Iterator["Row"]:
         ratios = [own / peer for own, peer in zip(seconds[kind], seconds[PEER], strict=True)]
         milliseconds = [1e3 * statistics.median(seconds[k]) for k in (kind, PEER)]
         yield Row(
-            f"{name}, time of a step, batch {size.batch}",
+            f"{name}, time of a step, {size.name}",
             "InfoNCE",
             round(statistics.median(ratios), 4),
             GOAL,
@@ -70,7 +73,7 @@ def compare(size: "Size", turns: int) -> Iterator["Row"]:
         )
         own_bytes = measure_peak(kind, size)
         yield Row(
-            f"{name}, peak memory of a step, batch {size.batch}",
+            f"{name}, peak memory of a step, {size.name}",
             "InfoNCE",
             round(own_bytes / max(peer_bytes, 1), 4),
             GOAL,
@@ -104,7 +107,10 @@ def time_steps(size: "Size", turns: int) -> dict[str, list[float]]:
 
 
 def measure_peak(kind: str, size: "Size") -> int:
-    """Return by how many bytes a step raises the peak resident size, in a fresh process."""
+    """Return by how many bytes a step raises the peak resident size, in a fresh process.
+
+    The median of a few: how much a single step finds freed differs by a tenth.
+    """
     context = get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_send_peak, args=(there, kind, size), daemon=True)
@@ -123,7 +129,7 @@ def _send_peak(pipe: Connection, kind: str, size: "Size") -> None:
     step = _prepare(kind, size)
     for _ in range(WARMUPS):
         step()
-    pipe.send(peak_of(step))
+    pipe.send(round(statistics.median(peak_of(step) for _ in range(PEAKS))))
 
 
 def _prepare(kind: str, size: "Size") -> Callable[[], float]:

@@ -7,6 +7,7 @@ from tests.benchmarks.tower_step import Size, prepare_step
 from tests.contracts.objective import read_settings
 
 SMALL = Size(
+    name="tiny",
     batch=6,
     bands=8,
     frames=12,

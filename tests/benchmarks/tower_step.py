@@ -23,6 +23,7 @@ class Size:
     """Batch and widths; the defaults are those of Rankfall's towers from scratch, or little more.
 
     Attributes:
+        name: What a row calls it.
         batch: Pairs in a step.
         bands, frames: Of a spectrogram.
         channels: Of the convolutions, each of which halves both sides.
@@ -31,6 +32,7 @@ class Size:
         embed_dim: Of the embeddings.
     """
 
+    name: str
     batch: int
     bands: int = 64
     frames: int = 200
