@@ -19,6 +19,7 @@ from torch import Tensor
 from trainer.crew import ALONE, Crew
 from trainer.groups import Group
 from trainer.models.blocks import checkpointed_blocks
+from trainer.models.chain import Chain
 from trainer.models.protocol import Model, Tensors, Tower
 from trainer.objective import Objective, ObjectiveBatch
 from trainer.settings import SharedTrainSettings
@@ -52,6 +53,12 @@ class Route:
             precision=settings.precision,
             is_checkpointed=settings.checkpoint_activations,
         )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a batch is embedded at once, in its own precision, and nothing computed twice."""
+        is_whole = self.micro_pairs is None and not self.is_checkpointed
+        return is_whole and self.precision == "float32"
 
     def project(
         self, model: Model, parameters: Tensors, running: Tensors, inputs_MNF: Tensor
@@ -89,11 +96,15 @@ class Piece(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Members that go through the model in one call, at ``rows`` of the stack."""
+    """Members that go through the model in one call, at ``rows`` of the stack.
+
+    ``chain`` is the model once more if all of it can be differentiated by hand.
+    """
 
     model: Model
     rows: slice
     pieces: tuple[Piece, ...]
+    chain: Chain | None = None
 
 
 class Batch(NamedTuple):
@@ -118,7 +129,7 @@ def cut_parts(model: Model, groups: Sequence[Group]) -> tuple[Part, ...]:
     at_once = model.members_at_once
     if at_once is None:
         pieces = (Piece(g.objective, i, slice(0, g.size)) for i, g in enumerate(groups))
-        return (Part(model, slice(0, starts[-1]), tuple(pieces)),)
+        return (Part(model, slice(0, starts[-1]), tuple(pieces), Chain.of(model)),)
     return tuple(
         _part(model, group.objective, number, range(first, min(first + at_once, group.size)), start)
         for number, (group, start) in enumerate(zip(groups, starts, strict=False))
@@ -190,14 +201,23 @@ def _differentiate_part(
     route: Route,
 ) -> Gradients:
     """Return losses and gradients of one part; all arguments have its rows only."""
-    leaves, own_leaves = _leaves(parameters), [_leaves(named) for named in own]
+    own_leaves = [_leaves(named) for named in own]
     flat_own = [leaf for named in own_leaves for leaf in named.values()]
     views_MVBF = route.crew.take_share(batch.views_MVBF)
-    if route.micro_pairs is None:
-        projections_MND = route.project(part.model, leaves, running, views_MVBF.flatten(1, 2))
+    inputs_MNF = views_MVBF.flatten(1, 2)
+    if route.is_plain and part.chain is not None and part.chain.suits(parameters, inputs_MNF):
+        projections_MND, tape = part.chain.run(parameters, inputs_MNF)
+        losses_M = _losses(part, own_leaves, projections_MND.requires_grad_(), batch, route.crew)
+        pull_MND, *of_own = _gradients(losses_M, [projections_MND, *flat_own])
+        by_name = part.chain.pull_back(tape, pull_MND)
+        gradients = [*(by_name[name] for name in parameters), *of_own]
+    elif route.micro_pairs is None:
+        leaves = _leaves(parameters)
+        projections_MND = route.project(part.model, leaves, running, inputs_MNF)
         losses_M = _losses(part, own_leaves, projections_MND, batch, route.crew)
         gradients = _gradients(losses_M, [*leaves.values(), *flat_own])
     else:
+        leaves = _leaves(parameters)
         blocks = [b.flatten(1, 2) for b in torch.split(views_MVBF, route.micro_pairs, dim=2)]
         projections_MND = _embed_blocks(part.model, leaves, running, blocks, route)
         losses_M = _losses(part, own_leaves, projections_MND, batch, route.crew)
@@ -209,7 +229,7 @@ def _differentiate_part(
     rest = iter(gradients)
     return Gradients(
         losses_M.detach(),
-        {name: next(rest) for name in leaves},
+        {name: next(rest) for name in parameters},
         [{name: next(rest) for name in named} for named in own_leaves],
     )
 

@@ -26,6 +26,7 @@ from tests.trainer.gradient_stacks import (
 from trainer.errors import MicroBatchError
 from trainer.gradients import Gradients, differentiate
 from trainer.models.blocks import checkpointed_blocks
+from trainer.models.chain import Chain
 from trainer.models.mlp import StackedMlp
 from trainer.models.protocol import Tensors
 from trainer.objective_settings import ObjectiveSettings
@@ -62,6 +63,22 @@ def test_members_one_after_another_have_the_bits_of_members_at_once(
             assert torch.equal(ours, theirs)
         for stack in (together, apart):
             stack.keep(range(1, len(stack.members), 3))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_members_differentiated_by_hand_have_the_bits_of_a_graph(
+    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build() -> Stack:
+        return stack_of(crowd(), norm="none", dtype=dtype, clip_norm=0.5, optimizer="adam")
+
+    by_hand = build()
+    assert by_hand._parts[0].chain is not None
+    monkeypatch.setattr(Chain, "of", lambda _: None)
+    in_graph = build()
+    assert in_graph._parts[0].chain is None
+    assert torch.equal(*(advance(stack, dtype) for stack in (by_hand, in_graph)))
+    assert_same_bits(by_hand, in_graph)
 
 
 @every_objective

@@ -31,7 +31,7 @@ def suits_one_by_one(x_MNF: Tensor, weight_MFG: Tensor) -> bool:
         HAS_ONEDNN
         and x_MNF.device.type == "cpu"
         and x_MNF.dtype == weight_MFG.dtype == torch.float32
-        and x_MNF.shape[-2] * weight_MFG[0].numel() >= SMALLEST_PRODUCT
+        and x_MNF.shape[-2] * weight_MFG.shape[-2:].numel() >= SMALLEST_PRODUCT
         and not torch.is_autocast_enabled("cpu")
     )
 
@@ -80,4 +80,5 @@ class _LargeLinear(torch.autograd.Function):
 def _multiplies_weight_alone(x_MNF: Tensor, weight_MFG: Tensor) -> bool:
     # MKL's bits depend on where a member's slice starts unless rows fill whole cache lines.
     is_ragged = any(width % COLUMN_MULTIPLE for width in weight_MFG.shape[-2:])
-    return is_ragged or x_MNF.shape[-2] * weight_MFG[0].numel() >= SMALLEST_WEIGHT_PRODUCT
+    products = x_MNF.shape[-2] * weight_MFG.shape[-2:].numel()
+    return is_ragged or products >= SMALLEST_WEIGHT_PRODUCT

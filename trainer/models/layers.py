@@ -78,6 +78,11 @@ class StackedLayers:
         layers.append(Layer(f"{prefix}.{len(pairs)}", last_in, last_out, last_is_hidden, out_norm))
         return cls(tuple(layers), tuple(norms), widest_norm((widest, *norms)))
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether no layer has a norm, nor tensors for one."""
+        return all(self._widest_after(layer) == "none" for layer in self.layers)
+
     def select(self, keep: Sequence[int]) -> "StackedLayers":
         """Return the layers for the members at these positions."""
         if len(self.norms) == 1:

@@ -10,7 +10,7 @@ starts, so the last bit would depend on the member's place in the stack (measure
 Shape legend: M = members, N = samples, F, G = features, P = F or G filled up to a multiple of 16.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,6 +18,52 @@ from torch.nn.functional import pad
 
 from trainer.losses.once import refuse_second_derivatives
 from trainer.losses.rows import COLUMN_MULTIPLE, pad_columns
+
+
+class Product(NamedTuple):
+    """What the gradients of one layer are computed from.
+
+    ``rectified_MNG`` is the layer's output if a ReLU is part of it, ``fans`` are the widths F and
+    G, without the columns that fill them up.
+    """
+
+    x_MNP: Tensor
+    weight_MPP: Tensor
+    rectified_MNG: Tensor | None
+    fans: tuple[int, int]
+
+
+def multiply(
+    x_MNF: Tensor, weight_MFG: Tensor, bias_M1G: Tensor, *, rectify: bool
+) -> tuple[Tensor, Product]:
+    """Return x W + b, or its positive part, (M, N, G), and what :func:`differentiate` asks for.
+
+    For use where autograd does not record: a ReLU is taken in place.
+    """
+    fan_in, fan_out = weight_MFG.shape[-2:]
+    x_MNP, weight_MPP = pad_columns(x_MNF), _pad_weight(weight_MFG)
+    out_MNG = torch.baddbmm(pad_columns(bias_M1G), x_MNP, weight_MPP)
+    if rectify:
+        out_MNG.relu_()
+    out_MNG = _cut(out_MNG, fan_out)
+    return out_MNG, Product(x_MNP, weight_MPP, out_MNG if rectify else None, (fan_in, fan_out))
+
+
+def differentiate(
+    product: Product, grad_MNG: Tensor, *, wants_x: bool
+) -> tuple[Tensor | None, Tensor, Tensor]:
+    """Return the gradients by x (None if not wanted), W and b from that by the output."""
+    x_MNP, weight_MPP, rectified_MNG, (fan_in, fan_out) = product
+    if rectified_MNG is not None:
+        grad_MNG = torch.ops.aten.threshold_backward(grad_MNG, rectified_MNG, 0)
+    grad_MNP = pad_columns(grad_MNG)
+    grad_x_MNF: Tensor | None = None
+    if wants_x:
+        grad_x_MNF = _cut(torch.bmm(grad_MNP, weight_MPP.mT), fan_in)
+    grad_weight_MPP = torch.bmm(x_MNP.mT, grad_MNP)
+    grad_weight_MFG = _cut(grad_weight_MPP[:, :fan_in], fan_out).contiguous()
+    grad_bias_M1P = grad_MNP.sum(dim=-2, keepdim=True)
+    return grad_x_MNF, grad_weight_MFG, _cut(grad_bias_M1P, fan_out).contiguous()
 
 
 def stacked_linear(
@@ -39,30 +85,15 @@ class _StackedLinear(torch.autograd.Function):
     def forward(
         ctx: Any, x_MNF: Tensor, weight_MFG: Tensor, bias_M1G: Tensor, rectify: bool
     ) -> Tensor:
-        x_MNP, weight_MPP = pad_columns(x_MNF), _pad_weight(weight_MFG)
-        out_MNG = torch.baddbmm(pad_columns(bias_M1G), x_MNP, weight_MPP)
-        if rectify:
-            out_MNG.relu_()
-        ctx.sizes = weight_MFG.shape[-2:]
-        out_MNG = _cut(out_MNG, weight_MFG.shape[-1])
-        ctx.save_for_backward(x_MNP, weight_MPP, out_MNG if rectify else None)
+        out_MNG, (*tensors, ctx.fans) = multiply(x_MNF, weight_MFG, bias_M1G, rectify=rectify)
+        ctx.save_for_backward(*tensors)
         return out_MNG
 
     @staticmethod
     def backward(ctx: Any, grad_MNG: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
         refuse_second_derivatives()
-        x_MNP, weight_MPP, rectified_MNG = ctx.saved_tensors
-        fan_in, fan_out = ctx.sizes
-        if rectified_MNG is not None:
-            grad_MNG = torch.ops.aten.threshold_backward(grad_MNG, rectified_MNG, 0)
-        grad_MNP = pad_columns(grad_MNG)
-        grad_x_MNF: Tensor | None = None
-        if ctx.needs_input_grad[0]:
-            grad_x_MNF = _cut(torch.bmm(grad_MNP, weight_MPP.mT), fan_in)
-        grad_weight_MPP = torch.bmm(x_MNP.mT, grad_MNP)
-        grad_weight_MFG = _cut(grad_weight_MPP[:, :fan_in], fan_out).contiguous()
-        grad_bias_M1P = grad_MNP.sum(dim=-2, keepdim=True)
-        return grad_x_MNF, grad_weight_MFG, _cut(grad_bias_M1P, fan_out).contiguous(), None
+        product = Product(*ctx.saved_tensors, ctx.fans)
+        return *differentiate(product, grad_MNG, wants_x=ctx.needs_input_grad[0]), None
 
 
 def _pad_weight(weight_MFG: Tensor) -> Tensor:
