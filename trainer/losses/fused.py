@@ -31,7 +31,7 @@ def infonce_fused(x_MBD: Tensor, y_MBD: Tensor, tau_M: Tensor) -> Tensor:
     Differentiable once, in all arguments. See :func:`trainer.losses.infonce.infonce`.
     """
     wants_gradient = torch.is_grad_enabled() and any(t.requires_grad for t in (x_MBD, y_MBD, tau_M))
-    losses_M: Tensor = _InfoNCE.apply(x_MBD, y_MBD, 1 / tau_M, wants_gradient)  # type: ignore[no-untyped-call]
+    losses_M: Tensor = _InfoNCE.apply(x_MBD, y_MBD, tau_M.reciprocal(), wants_gradient)  # type: ignore[no-untyped-call]
     return losses_M
 
 
@@ -49,7 +49,7 @@ class _InfoNCE(torch.autograd.Function):
     def forward(
         ctx: Any, x_MBD: Tensor, y_MBD: Tensor, inverse_temperature_M: Tensor, wants_gradient: bool
     ) -> Tensor:
-        scale_M11 = (inverse_temperature_M * BITS_PER_NAT)[:, None, None]
+        scale_M11 = (inverse_temperature_M * BITS_PER_NAT).view(-1, 1, 1)
         sums, gradients = [], []
         for x_BD, y_BD in zip(split_stack(x_MBD * scale_M11), split_stack(y_MBD), strict=True):
             part = _exponentiate(x_BD, y_BD)
@@ -61,15 +61,15 @@ class _InfoNCE(torch.autograd.Function):
         rows_MB, columns_MB, positives_MB = (
             join_stack(p, like=x_MBD) for p in zip(*sums, strict=True)
         )
-        surprise_MB = rows_MB.log() + columns_MB.log() - 2 * NATS_PER_BIT * positives_MB
-        return surprise_MB.mean(dim=-1)
+        surprise_MB = rows_MB.log().add_(columns_MB.log())
+        return surprise_MB.sub_(2 * NATS_PER_BIT * positives_MB).mean(dim=-1)
 
     @staticmethod
     def backward(ctx: Any, grad_M: Tensor) -> Any:
         refuse_second_derivatives()
         x_MBD, scale_M11, grad_in_bits_MBD, grad_y_MBD = ctx.saved_tensors
-        share_M = grad_M / grad_y_MBD.shape[-2]
-        share_M11 = share_M[:, None, None]
+        share_M = grad_M * (NATS_PER_BIT / grad_y_MBD.shape[-2])
+        share_M11 = share_M.view(-1, 1, 1)
         grad_inverse_M: Tensor | None = None
         if x_MBD is not None:
             grad_inverse_M = (grad_in_bits_MBD * x_MBD).sum((-2, -1)) * share_M * BITS_PER_NAT
@@ -92,15 +92,15 @@ def _exponentiate(x_BD: Tensor, y_BD: Tensor) -> _Sums:
 
 
 def _differentiate(x_BD: Tensor, y_BD: Tensor, sums: _Sums) -> tuple[Tensor, Tensor]:
-    """Return B times the gradients of one part: G y and G' x, G formed chunk by chunk."""
-    row_weight_B1 = (NATS_PER_BIT / sums.rows)[..., None]
-    column_weight_1B = (NATS_PER_BIT / sums.columns)[..., None, :]
+    """Return B / ln 2 times the gradients of one part: G y and G' x, G formed chunk by chunk."""
+    row_weight_B1 = sums.rows.reciprocal().unsqueeze(-1)
+    column_weight_1B = sums.columns.reciprocal().unsqueeze(-2)
     grads_x: list[Tensor] = []
     grad_y_BD: Tensor | None = None
     for powers_RB, (start, x_RD) in zip(sums.powers, row_chunks(x_BD), strict=True):
         row_weight_R1 = row_weight_B1[..., start : start + x_RD.shape[-2], :]
         grad_logits_RB = powers_RB.mul_(row_weight_R1 + column_weight_1B)
-        grad_logits_RB.diagonal(start, -2, -1).sub_(2 * NATS_PER_BIT)
+        grad_logits_RB.diagonal(start, -2, -1).sub_(2)
         grads_x.append(times(grad_logits_RB, y_BD))
         grad_y_BD = add(grad_y_BD, transposed_times(grad_logits_RB, x_RD))
     assert grad_y_BD is not None
