@@ -61,6 +61,11 @@ class Server:
         self._process = process
         self._output = output
 
+    @property
+    def pid(self) -> int:
+        """The server's process, which leads a process group of its own."""
+        return self._process.pid
+
     def wait(self) -> None:
         """Wait until the server ends.
 
@@ -147,7 +152,7 @@ def check_address(host: str, port: int) -> None:
     Raises:
         TrackingServerError: With what to do instead.
     """
-    if not _is_loopback(host):
+    if not is_loopback(host):
         raise TrackingServerError(
             f"host {host!r} is not loopback, and MLflow's UI has no password: use 127.0.0.1, and "
             "from another machine a tunnel such as `ssh -L 5000:127.0.0.1:5000 THIS_MACHINE`"
@@ -186,7 +191,8 @@ def _environment(store: Store) -> dict[str, str]:
     return {**quiet, **os.environ, **store_uri}
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches a host."""
     if host == "localhost":
         return True
     try:

@@ -52,7 +52,7 @@ from orchestrator.schedule.store import (
 from orchestrator.schedule.tables import transaction
 
 POLL_SECONDS = 2.0
-MOST_ATTEMPTS = 3
+MOST_ATTEMPTS = 5
 GIVE_UP = timedelta(minutes=10)
 """How long a cluster that answers may refuse a firing; a head that starts needs some seconds."""
 
@@ -104,6 +104,23 @@ class Scheduler:
                 self._settle(firing, jobs.get(firing.job_id))
         self._announce()
         self._admit(jobs)
+
+    def hand_back(self) -> None:
+        """Queue what runs, before the cluster is ended on purpose; that is no failed attempt.
+
+        Raises:
+            ClusterError, StoreError: As :meth:`tick`; the next scheduler finds out by itself.
+        """
+        with transaction(self.store) as connection:
+            active = [f for f in list_active(connection) if f.state in ON_CLUSTER]
+        jobs = {job.id: job for job in self.cluster.jobs()}
+        for firing in active:
+            job = jobs.get(firing.job_id)
+            if job is not None and job.state in (JobState.SUCCEEDED, JobState.FAILED):
+                self._end(firing, job)
+            elif firing.stop_asked_at is None:
+                again = {"state": FiringState.QUEUED, "attempts": firing.attempts - 1}
+                self._change(firing, reason="the service was stopped: goes on later", **again)
 
     def _settle(self, firing: Firing, job: Job | None) -> None:
         """Bring one firing up to what the cluster says of its job."""

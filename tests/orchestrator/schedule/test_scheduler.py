@@ -69,7 +69,7 @@ def test_a_head_that_was_started_anew_is_given_what_it_forgot(world: World) -> N
     world.cluster.forget()
     world.tick()
     (firing,) = world.firings()
-    assert (firing.state, firing.reason) == ("lost", "the cluster forgot it 3 times")
+    assert (firing.state, firing.reason) == ("lost", f"the cluster forgot it {MOST_ATTEMPTS} times")
     assert len(world.cluster.log) == MOST_ATTEMPTS
 
 
@@ -266,3 +266,17 @@ def test_two_schedulers_beside_each_other_submit_each_time_once(world: World) ->
         at(minute, name) for minute in (1, 2) for name in ("nightly", "other")
     )
     assert set(world.states()) == {"succeeded"}
+
+
+def test_what_a_stopped_service_hands_back_goes_on_and_was_no_attempt(world: World) -> None:
+    allow(world, 5)
+    world.add(*(make_schedule(name, timing=Once(NOON)) for name in ("a", "b", "c")))
+    world.tick()
+    world.cluster.end(at(0, "b"))
+    world.cluster.end(at(0, "c"), state=JobState.STOPPED)
+    world.scheduler.hand_back()
+    assert world.states() == ["queued", "succeeded", "queued"]
+    assert [firing.attempts for firing in world.firings()] == [0, 1, 0]
+    world.cluster.forget()
+    world.tick()
+    assert world.cluster.log[3:] == [at(0, "a"), at(0, "c")]
