@@ -10,13 +10,13 @@ from search_spaces.leaves import Entry, read_leaves
 from search_spaces.located import Located, LocatedMapping, describe, find_origin, strip_origins
 from search_spaces.objective_leaves import read_kinds, read_objective
 from search_spaces.origin import Origin
+from search_spaces.pair_rules import form_of
 from search_spaces.point import Value
 from search_spaces.schema import objective_schemas, section_schema
 from search_spaces.settings_reader import Probe, Setting, read_setting
 from search_spaces.study import KIND, Plain
 from search_spaces.trial_probe import TrialProbe
-from trainer.audio_settings import AUDIO_SOURCES
-from trainer.trial_settings import IMAGES, SOUNDS, Form
+from trainer.trial_settings import Form
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +100,10 @@ def _section_entries(root: LocatedMapping, complaints: Complaints) -> Iterator[E
 
 
 def _form_of(root: LocatedMapping) -> Form:
-    """Return what the study is about, by its source: whose keys it may have."""
     content = strip_origins(root)
     data = content.get("data") if isinstance(content, dict) else None
     source = data.get("source") if isinstance(data, dict) else None
-    sources = source if isinstance(source, list) else [source]
-    return SOUNDS if any(s in AUDIO_SOURCES for s in sources if isinstance(s, str)) else IMAGES
+    return form_of(source if isinstance(source, list) else [source])
 
 
 def _objective_entries(

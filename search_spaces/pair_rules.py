@@ -1,13 +1,16 @@
 """What studies of sounds with captions ask of the rest of a study, and studies of images."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import get_args
 
-from search_spaces.complaints import Complaints
+from search_spaces.complaints import Complaints, nearest_of
 from search_spaces.header import StudyHeader
 from search_spaces.located import LocatedMapping, find_origin
 from search_spaces.measures import COUPLING_MEASURES, RETRIEVAL_MEASURES
 from search_spaces.settings_reader import Setting
-from trainer.audio_settings import AUDIO_SOURCES
+from trainer.audio_settings import AUDIO_SOURCES, AudioSourceName
+from trainer.settings import SourceName
+from trainer.trial_settings import IMAGES, SOUNDS, Form
 
 _IMAGE_EVALUATION = ("linear_probe", "nccc", "few_shot", "cdnv", "projection")
 _PAIR_EVALUATION = ("zero_shot", "drift")
@@ -25,10 +28,14 @@ _OF_BOTH = frozenset(
 )
 
 
-def is_of_pairs(settings: Mapping[str, Setting]) -> bool:
-    """Say whether a study is of sounds with captions."""
-    source = settings.get("data.source")
-    return source is not None and any(probe.value in AUDIO_SOURCES for probe in source.probes)
+def form_of(sources: Iterable[object]) -> Form:
+    """Return what a study is about, by its sources.
+
+    One that is misspelt stands for the nearest, so that what else is said of it is no mistake.
+    """
+    names = [*get_args(SourceName), *get_args(AudioSourceName)]
+    meant = {s if s in names else nearest_of(s, names) for s in sources if isinstance(s, str)}
+    return SOUNDS if meant & AUDIO_SOURCES else IMAGES
 
 
 def check_pair_rules(
@@ -38,7 +45,8 @@ def check_pair_rules(
     complaints: Complaints,
 ) -> None:
     """Complain of what images have and pairs lack, or the other way round."""
-    is_pairs = is_of_pairs(settings)
+    source = settings.get("data.source")
+    is_pairs = source is not None and form_of(p.value for p in source.probes) == SOUNDS
     _check_utility(header, root, complaints, is_pairs=is_pairs)
     _check_evaluation(header, root, complaints, is_pairs=is_pairs)
     _check_metric(header, root, complaints, is_pairs=is_pairs)

@@ -1,6 +1,6 @@
 """Everything that fixes one trial but its replicate: one model of images or of sounds."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import Discriminator, Tag
 
@@ -13,6 +13,7 @@ from trainer.settings import (
     Frozen,
     LearningRate,
     ModelSettings,
+    SourceName,
     TrainSettings,
 )
 from trainer.tower_settings import TowersSettings
@@ -24,12 +25,17 @@ IMAGES: Final = "images"
 SOUNDS: Final = "sounds"
 
 
-def _form_of_data(given: Any) -> str:
-    source = given.get("source") if isinstance(given, dict) else getattr(given, "source", None)
-    return SOUNDS if source in AUDIO_SOURCES else IMAGES
+def _form_of_data(given: Any) -> Form:
+    if not isinstance(given, dict):
+        return SOUNDS if isinstance(given, AudioSettings) else IMAGES
+    if given.get("source") in get_args(SourceName):
+        return IMAGES
+    # A source that is misspelt is told by the settings beside it.
+    is_audio = given.get("source") in AUDIO_SOURCES
+    return SOUNDS if is_audio or given.keys() - DataSettings.model_fields.keys() else IMAGES
 
 
-def _form_of_model(given: Any) -> str:
+def _form_of_model(given: Any) -> Form:
     if isinstance(given, dict):
         return SOUNDS if given.keys() & {"audio", "text"} else IMAGES
     return SOUNDS if isinstance(given, TowersSettings) else IMAGES
