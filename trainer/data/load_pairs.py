@@ -3,9 +3,7 @@
 Shape legend: N = clips of a source or split, T = captions, F = flat inputs of an encoder.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
@@ -53,15 +51,19 @@ def load_pairs(
         if language in source.languages
     }
     lists = [w.texts for w in written.values()] + list(asked.values())
-    inputs, vocabulary = _prepare(lists, written["train"].texts, towers, device, dtype)
-    texts = dict(zip([*SPLITS, *asked], inputs, strict=True))
+    everything = [text for texts in lists for text in texts]
+    prepared = prepare_texts(
+        everything, written["train"].texts, towers, settings.split_seed, device, dtype
+    )
+    lengths = [len(texts) for texts in lists]
+    texts = dict(zip([*SPLITS, *asked], torch.split(prepared.inputs_TF, lengths), strict=True))
     return PairData(
         clips=_clip_rows(source, settings, towers, device, dtype),
         splits={s: _split(source, s, written[s], texts[s], device) for s in SPLITS},
         languages=source.languages,
         prompts={language: texts[language] for language in asked},
         class_count=count_classes(source),
-        vocabulary=vocabulary,
+        vocabulary=prepared.vocabulary,
         settings=settings,
     )
 
@@ -75,21 +77,6 @@ def _captions_of(source: AudioSource, split: Split) -> _Written:
     ]
     texts, clips, languages = zip(*rows, strict=True) if rows else ((), (), ())
     return _Written(texts, clips, languages)
-
-
-def _prepare(
-    lists: Sequence[Sequence[str]],
-    train_texts: Sequence[str],
-    towers: TowersSettings,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> tuple[list[Tensor], int]:
-    """Return what the text encoder takes, for each list, and the number of token ids."""
-    everything = [text for texts in lists for text in texts]
-    prepared = prepare_texts(everything, train_texts, towers, device, dtype)
-    ends = accumulate((len(texts) for texts in lists), initial=0)
-    parts = [prepared.inputs_TF[start:end] for start, end in pairwise(ends)]
-    return parts, prepared.vocabulary
 
 
 def _clip_rows(

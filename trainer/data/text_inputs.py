@@ -32,6 +32,7 @@ def prepare_texts(
     texts: Sequence[str],
     train_texts: Sequence[str],
     towers: TowersSettings,
+    split_seed: int,
     device: torch.device,
     dtype: torch.dtype,
 ) -> TextInputs:
@@ -39,6 +40,7 @@ def prepare_texts(
 
     Args:
         train_texts: What a vocabulary is learned from.
+        split_seed: Draws the weights of a frozen encoder that has none from a folder.
 
     Raises:
         ModelSettingsError: If tokenizer or weights cannot be loaded.
@@ -46,7 +48,10 @@ def prepare_texts(
     """
     settings = towers.text
     if settings.is_fixed:
-        return TextInputs(text_features(texts, towers, device, dtype).to(device, dtype), 0)
+        features_TF = text_features(
+            texts, towers, device, dtype, split_seed=split_seed, train_captions=train_texts
+        )
+        return TextInputs(features_TF.to(device, dtype), 0)
     if settings.encoder == "transformer":
         vocabulary = Vocabulary.of(train_texts)
         ids_TL = vocabulary.ids(texts, settings.tokens)
