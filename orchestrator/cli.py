@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from orchestrator import cli_jobs, cli_rerun, cli_serve, cli_submit
+from orchestrator import cli_doctor, cli_jobs, cli_rerun, cli_serve, cli_submit
 from orchestrator.cli_claims import app as claims_app
 from orchestrator.cli_data import app as data_app
 from orchestrator.cli_options import (
@@ -225,6 +225,7 @@ def ui(
 app.add_typer(cli_submit.app)
 app.add_typer(cli_jobs.app)
 app.add_typer(cli_serve.app)
+app.add_typer(cli_doctor.app)
 app.add_typer(cli_rerun.app)
 
 

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import platform
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -81,6 +82,17 @@ class JobCluster:
                 f"the cluster at {self.url} runs Python {theirs}, this is {ours}: name an "
                 "interpreter of its version there with --python, or use that version here"
             )
+
+    def resources(self) -> dict[str, float]:
+        """Return what the cluster's living nodes offer in all, by Ray's names (CPU, GPU, ...)."""
+        with _translated(self.url):
+            answer = self._client._do_request("GET", "/api/v0/nodes?detail=true&limit=10000").json()
+            nodes = answer["data"]["result"]["result"]
+            offered: Counter[str] = Counter()
+            for node in nodes:
+                if node["state"] == "ALIVE":
+                    offered.update(node["resources_total"])
+        return {name: float(amount) for name, amount in offered.items()}
 
     def jobs(self) -> list[Job]:
         """Return the jobs that Rankfall submitted, the oldest first."""
