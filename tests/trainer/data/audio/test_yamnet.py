@@ -30,8 +30,9 @@ def tone(seconds: float, hz: float) -> torch.Tensor:
 
 def test_features_are_the_mean_over_patches() -> None:
     generator = torch.Generator().manual_seed(0)
-    noise = 0.1 * torch.randn(23_040 + 240, generator=generator)  # two patches, half a patch apart
-    first, second, both = encode_clips([noise[:15_600], noise[7_680:], noise])
+    # 144 frames, 160 samples apart, of 512: two patches of 96 frames, half a patch apart.
+    noise = 0.1 * torch.randn(143 * 160 + 512, generator=generator)
+    first, second, both = encode_clips([noise[: 95 * 160 + 512], noise[48 * 160 :], noise])
     assert both.shape == (1, 1024)
     assert_close(both, (first + second) / 2, rtol=1e-4, atol=1e-4)
 
