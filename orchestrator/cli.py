@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from orchestrator import cli_doctor, cli_jobs, cli_rerun, cli_serve, cli_submit
+from orchestrator import cli_compare, cli_doctor, cli_jobs, cli_rerun, cli_serve, cli_submit
 from orchestrator.cli_claims import app as claims_app
 from orchestrator.cli_data import app as data_app
+from orchestrator.cli_deploy import app as deploy_app
 from orchestrator.cli_options import (
     DEFAULT_RESULTS,
     DoneStudyArgument,
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.add_typer(claims_app, name="claims")
 app.add_typer(data_app, name="data")
+app.add_typer(deploy_app, name="deploy")
 app.add_typer(schedule_app, name="schedule")
 
 
@@ -222,6 +224,7 @@ def ui(
         )
 
 
+app.add_typer(cli_compare.app)
 app.add_typer(cli_submit.app)
 app.add_typer(cli_jobs.app)
 app.add_typer(cli_serve.app)

@@ -11,6 +11,7 @@ OrchestratorError
 ├── ScheduleError           a schedule is not known, or cannot be as asked
 ├── StoreError              the scheduler's database cannot be used
 ├── ServeError              a part of the service cannot be started
+├── DeployError             a study cannot be deployed as asked
 ├── SweepCutError           Ray ended a sweep before its time
 ├── PriorError              the study named by 'prior' is missing or found no boundary
 ├── SimulationError         a study that maps no boundary cannot be simulated
@@ -19,6 +20,10 @@ OrchestratorError
 ├── DownloadError           a dataset cannot be had, or is not the published one
 ├── RerunError              a trial cannot be trained again, or has nothing to draw
 ├── ReportError             the report cannot be written
+├── CompareError            arms that are not as written, or have nothing to compare
+│   └── NotPairedError          arms that do not share their seeds, data or settings
+├── FigureError             a study has no data for a figure
+├── ResultsError            a study has no such slice
 └── TrackingError           MLflow cannot be written, read or reached
     └── TrackingServerError     MLflow's own server cannot be started
 """
@@ -68,6 +73,10 @@ class ServeError(OrchestratorError):
     """A part of the service cannot be started, or ended by itself."""
 
 
+class DeployError(OrchestratorError):
+    """A manifest cannot be made as asked, or not be written."""
+
+
 class SweepCutError(OrchestratorError):
     """Ray ended a sweep before its time; what was finished is kept."""
 
@@ -98,6 +107,22 @@ class RerunError(OrchestratorError):
 
 class ReportError(OrchestratorError):
     """A report cannot be written: the folder is missing rights, space, or is a file."""
+
+
+class CompareError(OrchestratorError):
+    """An arm is not written as one, has no trials, or has nothing to compare."""
+
+
+class NotPairedError(CompareError):
+    """Two arms do not share what a paired comparison needs; the text names what differs."""
+
+
+class FigureError(OrchestratorError):
+    """A study has no data for a figure, or too many curves, or the figure cannot be written."""
+
+
+class ResultsError(OrchestratorError):
+    """A study has no such slice, or several: coordinates are missing."""
 
 
 class TrackingError(OrchestratorError):
