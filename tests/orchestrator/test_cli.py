@@ -23,6 +23,7 @@ COMMANDS = (
     *("run", "validate", "plan", "simulate", "report", "results", "export", "list", "ui"),
     *("rerun", "embed", "data", "claims"),
     *("submit", "resume", "retry", "jobs", "status", "logs", "cancel"),
+    *("schedule", "serve", "doctor"),
 )
 
 
