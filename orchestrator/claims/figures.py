@@ -146,7 +146,8 @@ def draw_scoreboard(rows: Sequence[Row]) -> bytes:
 def _draw_row(axes: Axes, height: int, row: Row) -> None:
     result = row.result
     if result is None:
-        axes.text(0, height, "not run", ha="center", va="center", fontsize=8)
+        paper = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}  # hides the line at 0
+        axes.text(0, height, "not run", ha="center", va="center", fontsize=8, bbox=paper)
         return
     place = _place(result)
     axes.plot(
