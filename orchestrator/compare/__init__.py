@@ -1,0 +1,1 @@
+"""Comparisons of arms on paired seeds, within a study and across studies."""
