@@ -59,7 +59,7 @@ class PairEvaluation:
         """
         test = self._embed(stack, "test")
         readings = self._rank(test)
-        extra = self._score_retrieval(self._embed(stack, "val"), "val", prefix="val_")
+        extra = self._validate(stack)
         if self._probe is not None:
             probed = self._probe.measure(stack)
             extra = [a | b for a, b in zip(extra, probed, strict=True)]
@@ -88,6 +88,12 @@ class PairEvaluation:
         """Return audio features (M, N, F) and raw projections (M, N, D) of the test clips."""
         test = self._embed(stack, "test")
         return test.features_MNF, test.audio_MND
+
+    def _validate(self, stack: Stack) -> list[dict[str, float]]:
+        # A source may have no val clips, and not every encoder takes a batch of none.
+        if not len(self._data.splits["val"].positions_N):
+            return [{} for _ in stack.members]
+        return self._score_retrieval(self._embed(stack, "val"), "val", prefix="val_")
 
     def _embed(self, stack: Stack, split: Split) -> Embedded:
         own = self._data.splits[split]

@@ -143,7 +143,8 @@ def _encode_source(
     if own.weights is not None:
         facts["weights"] = digest_folder(find_folder(own.weights, "audio.weights"))
     else:
-        facts["weights"] = _audio_network(towers, settings).digest()
+        # Layer and group norm have the same weights, and other features.
+        facts |= {"weights": _audio_network(towers, settings).digest(), "norm": towers.norm}
 
     def build() -> Iterator[Tensor]:
         batches = (

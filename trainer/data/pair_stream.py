@@ -1,6 +1,6 @@
 """Batches of clips and captions, keyed by (seed, step) as those of images are.
 
-Shape legend: N = clips, V = 2 views (caption, sound), B = batch, F = flat inputs of the wider view.
+Shape legend: N = clips, V = 2 views (caption, sound), B = batch, F = flat inputs.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from torch.nn.functional import pad
 from trainer.data.batches import ViewBatch, draw_rows
 from trainer.data.pair_data import PairData
 from trainer.data.transfer import send
+from trainer.losses.rows import COLUMN_MULTIPLE
 from trainer.seeds import generator_for
 
 
@@ -42,7 +43,12 @@ class PairStream:
 
 
 def stack_views(text_BF: Tensor, audio_BG: Tensor) -> Tensor:
-    """Return both views as one tensor (2, B, max(F, G)), the narrower one's rows filled up."""
-    width = max(text_BF.shape[1], audio_BG.shape[1])
+    """Return both views as one tensor (2, B, W), rows filled up to the wider ones.
+
+    And to whole cache lines, W a multiple of 16: a tower's rows are a slice, and where a
+    member's begin must not depend on its place in the stack (:mod:`trainer.models.stacked_linear`).
+    """
+    widest = max(text_BF.shape[1], audio_BG.shape[1])
+    width = widest + -widest % COLUMN_MULTIPLE
     views = [pad(rows, (0, width - rows.shape[1])) for rows in (text_BF, audio_BG)]
     return torch.stack(views)
