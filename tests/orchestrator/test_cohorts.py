@@ -12,6 +12,7 @@ from search_spaces.point import Point
 from search_spaces.study import Study
 from tests.orchestrator.fabricated import make_tiny
 from trainer.cohort import Cohort
+from trainer.settings import ModelSettings
 
 WIDE = make_tiny(
     "objective.temperature={low: 0.1, high: 1.0, log: true}",
@@ -252,6 +253,7 @@ MODELS = make_tiny(
 def test_convolutions_of_different_norms_and_heads_are_cohorts_of_their_own() -> None:
     points = MODELS.slices()
     cohorts = group_cohorts(MODELS, [Proposal(point, r) for point in points for r in range(2)])
-    found = {(c.model.norm, c.model.head_norm, c.model.head_out_norm) for c in cohorts}
+    models = [c.model for c in cohorts if isinstance(c.model, ModelSettings)]
+    found = {(m.norm, m.head_norm, m.head_out_norm) for m in models}
     assert len(found) == len(cohorts) == 8
     assert {member.norm for cohort in cohorts for member in cohort.members} == {None}

@@ -15,6 +15,7 @@ from search_spaces.claim_load import (
 from search_spaces.claim_size import Size
 from search_spaces.errors import ClaimNotFoundError, StudyContentError
 from search_spaces.load import load_study
+from trainer.settings import ModelSettings
 
 OF_THE_PAPERS = {
     "clop-critical-lr clop-accuracy clop-orthonormal clop-lambda clop-metric clop-augment "
@@ -51,6 +52,7 @@ def test_the_full_size_has_seeds_enough_for_a_verdict_and_the_papers_its_setting
     assert full.replicates >= 9
     if claim.paper.startswith("CL"):
         settings = paper.settings_at(paper.corner(paper.kinds[0]))
+        assert isinstance(settings.model, ModelSettings)
         assert settings.model.encoder == "resnet50"
         assert settings.data.source == "cifar100"
         assert settings.train.optimizer == "lars"

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.search_spaces.sample import complaint_of, parse, sample_with
+from trainer.settings import ModelSettings
 
 MODEL = "{encoder: mlp, hidden: [16], embed_dim: 16}"
 
@@ -64,5 +65,6 @@ def test_sizes_follow_the_encoder_where_the_file_gives_none() -> None:
     sizes = {}
     for point in study.slices():
         model = study.settings_at(point.replace("lr", 1.0)).model
+        assert isinstance(model, ModelSettings)
         sizes[model.encoder] = model.hidden
     assert sizes == {"mlp": (128, 128), "resnet": (16, 32, 64), "vit": (64, 64)}

@@ -15,6 +15,7 @@ from trainer.data.batches import draw_label_mask
 from trainer.losses.prototypes import draw_orthonormal
 from trainer.models.mlp import StackedMlp
 from trainer.objective_settings import ClopSettings, InfoNCESettings, SupConSettings
+from trainer.settings import ModelSettings
 
 CLASSES = 10
 
@@ -88,7 +89,9 @@ class PlainTrainer:
 
 def build_networks(cohort: Cohort, seed: int) -> tuple[nn.Sequential, nn.Sequential]:
     """Return encoder and head with the member's initial weights, float64."""
-    model, drawn = cohort.model, StackedMlp.of(cohort.model, 64).init_parameters([seed])
+    model = cohort.model
+    assert isinstance(model, ModelSettings)
+    drawn = StackedMlp.of(model, 64).init_parameters([seed])
     weights = iter([p[0] for name, p in drawn.items() if name.endswith(("weight", "bias"))])
     encoder = chain((64, *model.hidden), model.norm, last_is_plain=False)
     head = chain((model.hidden[-1], *model.head_hidden, model.embed_dim), model.norm)

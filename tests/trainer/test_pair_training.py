@@ -198,6 +198,8 @@ def test_validation_is_measured_at_checks_and_test_clips_at_the_end(folder: Path
 
 
 def test_an_untrained_pair_of_collapsed_towers_is_collapsed(folder: Path) -> None:
-    cohort = make_pair_cohort([make_member("a", lr=300.0, kind="infonce")], tones(folder), train={"steps": 20})
+    cohort = make_pair_cohort(
+        [make_member("a", lr=300.0, kind="infonce")], tones(folder), train={"steps": 20}
+    )
     outcome = train_by_trial(cohort)["a"]
     assert outcome.is_collapsed

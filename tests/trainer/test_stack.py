@@ -14,7 +14,7 @@ from tests.trainer.plain_training import PlainTrainer
 from trainer.cohort import Cohort
 from trainer.data.batches import BatchStream
 from trainer.data.images import load_images
-from trainer.settings import ModelSettings, TrainSettings
+from trainer.settings import DataSettings, ModelSettings, TrainSettings
 from trainer.stack import Stack, pack_order
 
 STEPS = 6
@@ -50,6 +50,7 @@ class Setup:
 
 
 def set_up(cohort: Cohort, dtype: torch.dtype = torch.float64) -> Setup:
+    assert isinstance(cohort.data, DataSettings)
     data = load_images(cohort.data).to(CPU, dtype)
     size = cohort.train.batch_size
     return Setup(

@@ -1,5 +1,7 @@
 """What a cohort is trained on: images, or what a frozen encoder makes of them, or sounds."""
 
+from typing import overload
+
 import torch
 
 from trainer.audio_settings import AudioSettings
@@ -12,6 +14,21 @@ from trainer.settings import DataSettings, ModelSettings
 from trainer.tower_settings import TowersSettings
 
 TrainingData = ImageData | PairData
+
+
+@overload
+def load_training_data(
+    settings: DataSettings, model: ModelSettings, device: torch.device, dtype: torch.dtype
+) -> ImageData: ...
+
+
+@overload
+def load_training_data(
+    settings: DataSettings | AudioSettings,
+    model: ModelSettings | TowersSettings,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> TrainingData: ...
 
 
 def load_training_data(

@@ -92,7 +92,8 @@ class _StackedLinear(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad_MNG: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
         refuse_second_derivatives()
-        product = Product(*ctx.saved_tensors, ctx.fans)
+        x_MNP, weight_MPP, rectified_MNG = ctx.saved_tensors
+        product = Product(x_MNP, weight_MPP, rectified_MNG, ctx.fans)
         return *differentiate(product, grad_MNG, wants_x=ctx.needs_input_grad[0]), None
 
 

@@ -141,7 +141,9 @@ def test_clap_with_fusion_hears_whole_clips(tmp_path: Path) -> None:
     rows = clips("clap")
     input_NCFK = rows[0].view(ROWS, BANDS, FRAMES).transpose(1, 2)[:, None].expand(-1, 4, -1, -1)
     with torch.no_grad():
-        expected = network(input_NCFK, is_longer=torch.zeros(ROWS, 1, dtype=bool)).pooler_output
+        expected = network(
+            input_NCFK, is_longer=torch.zeros(ROWS, 1, dtype=torch.bool)
+        ).pooler_output
     assert_close(features(tower(encoder="clap", weights=str(tmp_path)), rows), expected)
 
 

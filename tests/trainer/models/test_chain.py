@@ -76,7 +76,7 @@ def test_a_member_is_differentiated_as_its_own_torch_layers_are(
         for layer in layers[:-1]:
             out = layer(out).relu()
         out = layers[-1](out)
-        out.backward(pull_for(projections)[m])  # type: ignore[no-untyped-call]
+        out.backward(pull_for(projections)[m])
         assert_close(projections[m], out.detach())
         for layer, (weight, bias) in zip(layers, by_layer(gradients, m), strict=True):
             assert layer.weight.grad is not None

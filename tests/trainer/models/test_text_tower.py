@@ -112,7 +112,9 @@ def test_features_are_those_of_the_library_with_its_own_tokenizer_and_mask(
         torch.stack([t for t, counts in zip(tokens, mask, strict=True) if counts]).mean(dim=0)
         for tokens, mask in zip(tokens_NLC, inputs["attention_mask"], strict=True)
     ]
-    own = TextTowerSettings(encoder=encoder, weights=str(tmp_path), tokens=TOKENS)
+    own = TextTowerSettings.model_validate(
+        {"encoder": encoder, "weights": str(tmp_path), "tokens": TOKENS}
+    )
     rows = hub_token_ids(own, CAPTIONS).double()
     assert rows.shape == (len(CAPTIONS), TOKENS)
     model = tower(encoder=encoder, weights=str(tmp_path))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.trainer.models.tower_folders import AUDIO, save_ast, save_clap, save_wav2vec2
-from trainer.audio_settings import AudioSettings
+from trainer.audio_settings import AudioSettings, MelSettings
 from trainer.errors import ModelSettingsError
 from trainer.models import tower_fields
 from trainer.models.tower_checks import check_towers
@@ -142,7 +142,7 @@ def test_clips_that_wav2vecs_convolutions_leave_nothing_of_are_refused(tmp_path:
         AudioSettings(
             sample_rate_hz=16_000,
             clip_seconds=samples / 16_000,
-            mel={"window_samples": 64, "hop_samples": 16},
+            mel=MelSettings(window_samples=64, hop_samples=16),
         )
         for samples in (400, 399)
     )
