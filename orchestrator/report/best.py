@@ -5,10 +5,16 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from orchestrator.collapse_map import CollapseMap
+from search_spaces.pair_rules import form_of
 from search_spaces.point import Point
 from search_spaces.study import Study
+from trainer.trial_settings import SOUNDS
+
+_SOURCE = "data.source"
 
 DEFAULT_METRIC = "knn_accuracy"
+DEFAULT_METRIC_OF_SOUNDS = "val_recall_at_1"
+"""Of sounds with captions: measured on the val clips, for to rank points is to choose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,7 @@ class Ranking:
 
 
 def rank_points(collapse_map: CollapseMap) -> Ranking:
-    """Return the study's points by its metric: ``optimise.metric``, else the kNN accuracy."""
+    """Return the study's points by its metric, see :func:`choose_metric`."""
     metric, is_maximised = choose_metric(collapse_map.study)
     groups: dict[Point, list[tuple[float, bool]]] = {}
     unmeasured = 0
@@ -51,10 +57,19 @@ def rank_points(collapse_map: CollapseMap) -> Ranking:
 
 
 def choose_metric(study: Study) -> tuple[str, bool]:
-    """Return the measure by which points are ranked, and whether more is better."""
-    if study.optimise is None:
-        return DEFAULT_METRIC, True
-    return study.optimise.metric, study.optimise.direction == "maximize"
+    """Return the measure by which points are ranked, and whether more is better.
+
+    ``optimise.metric``; without one the kNN accuracy of images, the recall of sounds.
+    """
+    if study.optimise is not None:
+        return study.optimise.metric, study.optimise.direction == "maximize"
+    is_sounds = form_of(_sources(study)) == SOUNDS
+    return (DEFAULT_METRIC_OF_SOUNDS if is_sounds else DEFAULT_METRIC), True
+
+
+def _sources(study: Study) -> Sequence[object]:
+    axis = next((axis for axis in study.axes if axis.path == _SOURCE), None)
+    return [dict(study.fixed).get(_SOURCE)] if axis is None else axis.grid()
 
 
 def _summarise(point: Point, found: Sequence[tuple[float, bool]]) -> RankedPoint:
