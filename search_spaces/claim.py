@@ -5,6 +5,7 @@ yields (a difference of two arms, a slope along an axis, a level), and where the
 lie. What the numbers then say is decided in one place, ``orchestrator.claims.verdict``.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self, get_args
 
@@ -12,9 +13,13 @@ from pydantic import AfterValidator, Field, model_validator
 
 from search_spaces.claim_size import Size
 from search_spaces.header import check_name
-from search_spaces.measures import Measure
+from search_spaces.measures import Measure, RetrievalMeasure
 from search_spaces.point import Value
 from trainer.settings import Frozen
+
+_IS_RECALL = re.compile("(text_to_audio|audio_to_text|recall|zero_shot)_")
+SELECTED = "selected_"
+SELECTABLE_MEASURES = tuple(name for name in get_args(RetrievalMeasure) if _IS_RECALL.match(name))
 
 DERIVED_MEASURES = (
     "critical_lr",
@@ -29,6 +34,7 @@ DERIVED_MEASURES = (
     "early_recall",
     "radius_growth",
     "pair_distance_growth",
+    *(SELECTED + name for name in SELECTABLE_MEASURES),
 )
 """What a claim may measure besides the outcomes' own measures.
 
@@ -41,7 +47,8 @@ features, arccos(CKA).
 with that of another seed.
 ``drift_..._mean``: the mean over the checks of training. ``early_recall``: the mean of
 ``val_recall_at_1`` over the checks of the first quarter. ``..._growth`` of radius and distance: at
-the end minus before the first step.
+the end minus before the first step. ``selected_...`` of a retrieval measure: on the test clips at
+the check whose ``val_recall_at_1`` is highest, as one would stop training there.
 """
 
 THRESHOLD_MEASURES = frozenset({"critical_lr", "critical_lr_over_temperature"})

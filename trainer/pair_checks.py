@@ -1,8 +1,8 @@
 """What is measured of members that embed clips and captions, on fixed clips.
 
 Collapse is measured on the test clips and one caption of each, of both towers: a pair of towers
-has lost its rank when either has. Retrieval is measured on the val clips at every check, for
-choices, and on the test clips at the end.
+has lost its rank when either has. Retrieval is measured at every check: on the val clips for
+choices, on the test clips to say what a choice is worth.
 
 Shape legend: M = members, N = clips, T = captions, B = probe pairs, F = flat inputs, D = embedding.
 """
@@ -55,11 +55,14 @@ class PairEvaluation:
         """Measure every member in evaluation mode, without augmentation.
 
         Each reading is that of the tower of lower score; ``effective_rank_audio`` and ``..._text``
-        are those of both. ``val_`` measures are of retrieval among the val clips.
+        are those of both. ``val_`` measures are of retrieval among the val clips, by which a check
+        can be chosen; those of the test clips say what the choice is worth.
         """
         test = self._embed(stack, "test")
         readings = self._rank(test)
-        extra = self._validate(stack)
+        extra = [
+            a | b for a, b in zip(self._score(stack, test), self._validate(stack), strict=True)
+        ]
         if self._probe is not None:
             probed = self._probe.measure(stack)
             extra = [a | b for a, b in zip(extra, probed, strict=True)]
@@ -76,18 +79,22 @@ class PairEvaluation:
     def measure_ends(self, stack: Stack, ends: Sequence[bool]) -> list[dict[str, float]]:
         """Return retrieval, and zero-shot accuracy if asked for, of each member that ends."""
         test = self._embed(stack, "test")
-        found = self._score_retrieval(test, "test")
-        if self._settings.zero_shot:
-            found = [a | b for a, b in zip(found, self._classify(stack, test), strict=True)]
         return [
             {QUALITY: 0.0} | measures if is_end else {}
-            for measures, is_end in zip(found, ends, strict=True)
+            for measures, is_end in zip(self._score(stack, test), ends, strict=True)
         ]
 
     def embed(self, stack: Stack) -> tuple[Tensor, Tensor]:
         """Return audio features (M, N, F) and raw projections (M, N, D) of the test clips."""
         test = self._embed(stack, "test")
         return test.features_MNF, test.audio_MND
+
+    def _score(self, stack: Stack, test: Embedded) -> list[dict[str, float]]:
+        """Return retrieval, and zero-shot accuracy if asked for, of the test clips."""
+        found = self._score_retrieval(test, "test")
+        if not self._settings.zero_shot:
+            return found
+        return [a | b for a, b in zip(found, self._classify(stack, test), strict=True)]
 
     def _validate(self, stack: Stack) -> list[dict[str, float]]:
         # A source may have no val clips, and not every encoder takes a batch of none.

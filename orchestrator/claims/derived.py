@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from statistics import fmean
 
+from search_spaces.claim import SELECTABLE_MEASURES, SELECTED
 from trainer.cohort import Outcome
 from trainer.collapse.regime import Regime
 
@@ -46,6 +47,16 @@ def _early_recall(outcome: Outcome) -> float | None:
     return fmean(early) if early else None
 
 
+def _selected(name: str, outcome: Outcome) -> float | None:
+    """Choose the check by the val clips, the earliest of equals; read the measure there."""
+    if outcome.regime is Regime.DIVERGED:
+        return 0.0
+    by, values = _values("val_recall_at_1", outcome), _values(name, outcome)
+    if not by or not values:
+        return None
+    return values[max(range(len(by)), key=lambda check: by[check])]
+
+
 def _growth(name: str, outcome: Outcome) -> float | None:
     values = _values(name, outcome)
     return values[-1] - values[0] if len(values) > 1 else None
@@ -64,6 +75,7 @@ DERIVED: Mapping[str, Callable[[Outcome], float | None]] = {
     "drift_grad_text_mean": partial(_mean_after_start, "drift_grad_text"),
     "drift_grad_audio_mean": partial(_mean_after_start, "drift_grad_audio"),
     "early_recall": _early_recall,
+    **{SELECTED + name: partial(_selected, name) for name in SELECTABLE_MEASURES},
     "radius_growth": partial(_growth, "radius"),
     "pair_distance_growth": partial(_growth, "pair_distance"),
 }
