@@ -125,7 +125,8 @@ def _tabulate(comparisons: Sequence[Comparison]) -> Table:
 def _cells(one: Comparison) -> tuple[str, ...]:
     interval = "-"
     if one.low is not None and one.high is not None:
-        interval = f"[{_say(one, one.low)}, {_say(one, one.high)}]"
+        ends = (_say(one, end).lstrip("×+") for end in (one.low, one.high))
+        interval = f"[{', '.join(ends)}]"
     return (
         _shorten(one),
         _say_level(one, fmean(one.reading.second)),
