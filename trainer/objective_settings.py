@@ -221,12 +221,13 @@ class StaticSVRSettings(SVRSettings):
     """StaticSVR: one radius for all anchors.
 
     ``radius_mode``: ``learnable`` (the paper), ``per_direction`` (one learnable number for each
-    side), or ``fixed`` (for sweeps of the radius; 0 is the control "just more InfoNCE").
+    side), ``fixed`` (for sweeps of the radius; 0 is the control "just more InfoNCE"), or
+    ``distance`` (that of each pair, the control that leaves L_svr no push across the pull).
     """
 
     kind: Literal["static_svr"] = "static_svr"
     beta: Annotated[float, Field(ge=0.0, le=100.0)] = 0.0
-    radius_mode: Literal["learnable", "per_direction", "fixed"] = "learnable"
+    radius_mode: Literal["learnable", "per_direction", "fixed", "distance"] = "learnable"
 
 
 class DynamicSVRSettings(SVRSettings):

@@ -14,7 +14,7 @@ from tests.contracts.objective import (
 )
 from trainer.errors import MixedStructureError, PrototypeCountError, TrainerError
 from trainer.losses.radius import PredictorWidthError
-from trainer.objective import build_objective, structure
+from trainer.objective import ObjectiveBatch, build_objective, structure
 from trainer.objective_settings import ObjectiveSettings
 
 BATCH = random_batch(9, 5)
@@ -114,6 +114,25 @@ def test_static_radius_is_one_number_or_one_per_side(
 def test_a_fixed_radius_and_a_fixed_scale_leave_nothing_to_learn() -> None:
     fixed = three(kind="static_svr", radius_mode="fixed", base="siglip", learnable=False)
     assert build_objective(fixed, context_for(BATCH)).init_parameters() == {}
+
+
+def test_a_radius_of_the_pairs_distance_leaves_no_push_across_the_pull() -> None:
+    rows = torch.nn.functional.normalize(torch.randn(3, 18, 5, dtype=torch.float64), dim=-1)
+    labels = torch.zeros(3, 9, dtype=torch.int64)
+    gradients = []
+    for alpha in (0.0, 1.0):
+        members = three(kind="static_svr", radius_mode="distance", sides="uni", alpha=alpha)
+        objective = build_objective(members, context_for(BATCH))
+        leaf = rows.clone().requires_grad_()
+        batch = ObjectiveBatch(leaf, labels, torch.ones_like(labels, dtype=torch.bool), True)
+        (gradient,) = torch.autograd.grad(objective({}, batch).sum(), leaf)
+        gradients.append(gradient[:, :9])
+    x, y = rows.chunk(2, dim=1)
+    pull = torch.nn.functional.normalize(y - x, dim=-1)
+    of_svr = gradients[1] - gradients[0]
+    along = (of_svr * pull).sum(dim=-1, keepdim=True) * pull
+    assert_close(of_svr, along, rtol=1e-9, atol=1e-12)
+    assert of_svr.abs().max() > 1e-3
 
 
 def test_dynamic_predictors_start_from_the_radius_of_each_member() -> None:

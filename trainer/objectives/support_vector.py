@@ -91,10 +91,15 @@ class Regularized(MemberStack, ABC):
 
 @dataclass(frozen=True, slots=True)
 class StaticSVR(Regularized):
-    """One radius for all anchors, learned or fixed, shared by the sides or one each."""
+    """One radius for all anchors, learned or fixed, shared by the sides or one each.
+
+    With ``is_at_positive`` an anchor's radius is the distance of its positive instead, not
+    differentiated: nothing perpendicular to the pull is left of L_svr's gradient.
+    """
 
     initial_radius_MR: Tensor
     is_radius_learnable: bool
+    is_at_positive: bool
 
     def init_parameters(self) -> dict[str, Tensor]:
         """Return ``radius`` (M, R) if it is learned, and what the base learns."""
@@ -104,8 +109,10 @@ class StaticSVR(Regularized):
     def radii(
         self, parameters: Mapping[str, Tensor], x_MBD: Tensor, y_MBD: Tensor
     ) -> tuple[Tensor, Tensor | None]:
-        """Return R of the sides, each (M, 1)."""
-        del x_MBD, y_MBD
+        """Return R of the sides, each (M, 1); (M, B) with ``is_at_positive``."""
+        if self.is_at_positive:
+            distance_MB = torch.linalg.vector_norm((y_MBD - x_MBD).detach(), dim=-1)
+            return distance_MB, distance_MB if self.sides == "bi" else None
         radius_MR = parameters.get("radius", self.initial_radius_MR)
         return radius_MR[:, :1], radius_MR[:, -1:] if self.sides == "bi" else None
 
@@ -186,7 +193,8 @@ def bind_static_svr(members: Sequence[StaticSVRSettings], context: ObjectiveCont
         support=support_of(members[0]),
         is_penalized=any(m.beta > 0 for m in members),
         initial_radius_MR=radius_M1.repeat(1, 2) if is_one_each else radius_M1,
-        is_radius_learnable=members[0].radius_mode != "fixed",
+        is_radius_learnable=members[0].radius_mode in ("learnable", "per_direction"),
+        is_at_positive=members[0].radius_mode == "distance",
     )
 
 

@@ -219,6 +219,15 @@ class TestFixedSVRWithPenalty(ObjectiveContract):
     )
 
 
+class TestSVRAtThePositive(ObjectiveContract):
+    has_plain_gradient = False
+    members = (
+        read_settings(kind="static_svr", radius_mode="distance"),
+        read_settings(kind="static_svr", radius_mode="distance", temperature=0.2),
+        read_settings(kind="static_svr", radius_mode="distance", alpha=0.3),
+    )
+
+
 class TestSVRWithDetachedDirection(ObjectiveContract):
     has_plain_gradient = False
     members = (
