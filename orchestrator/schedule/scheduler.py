@@ -38,7 +38,7 @@ from orchestrator.schedule.admission import (
 )
 from orchestrator.schedule.lifecycle import fire_due
 from orchestrator.schedule.movement import compare, find_moved
-from orchestrator.schedule.roles import Clock, Cluster, Herald, Reader
+from orchestrator.schedule.roles import Clock, Cluster, Findings, Herald, Reader
 from orchestrator.schedule.schedule import ON_CLUSTER, Firing, FiringState
 from orchestrator.schedule.store import (
     change_firing,
@@ -155,14 +155,12 @@ class Scheduler:
             "trial_hours": found.trial_hours,
         }
         with transaction(self.store) as connection:
-            if job.state is JobState.SUCCEEDED and firing.alert_decades is not None:
-                reason = found.obstacle
+            if job.state is JobState.SUCCEEDED:
                 values |= {"boundaries": found.boundaries}
-                before = find_predecessor(connection, firing)
-                if before is not None and found.boundaries:
-                    moves = compare(before.boundaries, found.boundaries)
-                    moved = bool(find_moved(moves, firing.alert_decades))
-                    values |= {"moves": moves, "has_moved": moved}
+                if firing.alert_decades is not None:
+                    reason = found.obstacle
+                    before = find_predecessor(connection, firing)
+                    values |= _compare(before, found, firing.alert_decades)
             changed = change_firing(connection, firing, reason=reason, **values)
         if changed:
             _LOG.info("%s ended: %s", firing.job_id, values["state"])
@@ -245,6 +243,14 @@ def _write_step(connection: sa.Connection, step: Decision, now: datetime) -> Non
             pass  # once Ray was asked
         case _:
             assert_never(step)
+
+
+def _compare(before: Firing | None, found: Findings, allowed: float) -> dict[str, Any]:
+    """Return how far the boundaries moved since the firing before; nothing without one."""
+    if before is None or not found.boundaries:
+        return {}
+    moves = compare(before.boundaries, found.boundaries)
+    return {"moves": moves, "has_moved": bool(find_moved(moves, allowed))}
 
 
 def _claim(firing: Firing, now: datetime) -> Firing:

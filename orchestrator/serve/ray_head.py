@@ -2,19 +2,20 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from orchestrator.errors import ServeError
-from orchestrator.serve.leash import end_groups
+from orchestrator.serve.leash import STOP_SECONDS
 
 START_SECONDS = 180.0
 _STARTED = b"Ray runtime started"
@@ -70,8 +71,7 @@ def running_head(
             _wait_until_started(process, output)
             yield process
         finally:
-            end_groups({process.pid})
-            process.wait()
+            _end(process)
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -88,6 +88,18 @@ def require_free(host: str, port: int) -> None:
             f"port {port} on {host} cannot be used ({error.strerror or error}): is the service "
             "or another Ray running already? Choose other ports, see --help"
         ) from error
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a head: on SIGTERM it ends all that it started, if it is given the time."""
+    try:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+    finally:  # also when a second Ctrl-C ends the wait
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _command(plan: HeadPlan, folder: Path) -> list[str]:

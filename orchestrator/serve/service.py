@@ -19,6 +19,7 @@ from orchestrator.cluster_address import is_this_machine
 from orchestrator.errors import OrchestratorError, ServeError
 from orchestrator.mlflow_server import is_loopback, run_server
 from orchestrator.mlflow_store import locate_store
+from orchestrator.schedule.loud_herald import read_webhook
 from orchestrator.schedule.tables import data_folder, default_url, open_engine
 from orchestrator.serve.leash import Leash, leashed
 from orchestrator.serve.ray_head import HeadPlan, running_head
@@ -55,9 +56,10 @@ def serve(plan: ServicePlan, announce: Announce) -> None:
             ends by itself.
         TrackingServerError: Likewise for MLflow.
         StoreError: If the store cannot be used.
-        ClusterError: If nobody is at the given address.
+        ScheduleError: If RANKFALL_WEBHOOK is no address.
     """
-    require_token(plan.head.host)
+    require_host(plan.head.host)
+    webhook = read_webhook()
     stop = threading.Event()
     with ExitStack() as stack:
         stack.enter_context(_stopped_by(stop))
@@ -71,21 +73,27 @@ def serve(plan: ServicePlan, announce: Announce) -> None:
 
         announce(f"schedules {engine.url.render_as_string(hide_password=True)}")
         is_ours = plan.address is None
-        run_scheduler(engine, address, tracking_uri, stop, ends_studies=is_ours)
+        run_scheduler(engine, address, tracking_uri, webhook, stop, ends_studies=is_ours)
         watch.check()
 
 
-def require_token(host: str) -> None:
+def require_host(host: str) -> None:
     """Refuse to listen for others without a token that they can be given.
 
     Raises:
-        ServeError: If the host is not loopback and the user chose no token.
+        ServeError: If the host is not loopback and the user chose no token, or if it is all of
+            this machine's: Ray needs the one by which its nodes find each other.
     """
     if not is_loopback(host) and not has_token(os.environ):
         raise ServeError(
             f"--host {host} is not loopback, and whoever reaches Ray can run anything as you: set "
             f"{TOKEN} or {TOKEN_PATH} to a token first (ray get-auth-token --generate), or leave "
             "--host out"
+        )
+    if host in ("0.0.0.0", "::"):
+        raise ServeError(
+            f"--host {host}: expected this machine's own address in the network, by which other "
+            "nodes reach it"
         )
 
 

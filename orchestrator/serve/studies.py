@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from orchestrator.errors import OrchestratorError
 from orchestrator.schedule.clock import SystemClock
 from orchestrator.schedule.ledger_reader import LedgerReader
-from orchestrator.schedule.loud_herald import LoudHerald, read_webhook
+from orchestrator.schedule.loud_herald import LoudHerald
 from orchestrator.schedule.ray_desk import RayDesk
 from orchestrator.schedule.scheduler import Scheduler
 
@@ -23,13 +23,14 @@ def run_scheduler(
     store: sa.Engine,
     address: str | None,
     tracking_uri: str | None,
+    webhook: str | None,
     stop: threading.Event,
     *,
     ends_studies: bool,
 ) -> None:
     """Schedule until told to stop; then, if the cluster ends with us, end its studies well."""
     desk = RayDesk(address, tracking_uri)
-    herald = LoudHerald(tracking_uri, read_webhook())
+    herald = LoudHerald(tracking_uri, webhook)
     scheduler = Scheduler(store, desk, SystemClock(), LedgerReader(), herald)
     scheduler.run(stop)
     if not ends_studies:

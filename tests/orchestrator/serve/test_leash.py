@@ -17,7 +17,8 @@ import subprocess, sys, time
 from orchestrator.serve.leash import leashed
 sleep = [sys.executable, "-c", {child!r}]
 with leashed() as leash:
-    held, dropped = (subprocess.Popen(sleep, start_new_session=True) for _ in range(2))
+    quiet = {{"stdout": subprocess.DEVNULL, "start_new_session": True}}
+    held, dropped = (subprocess.Popen(sleep, **quiet) for _ in range(2))
     with leash.holding(held.pid):
         with leash.holding(dropped.pid):
             pass
@@ -49,7 +50,8 @@ def start(child: str, then: str, strays: list[int]) -> tuple[subprocess.Popen[st
     code = SERVICE.format(child=child, then=then)
     service = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert service.stdout is not None
-    held, dropped = map(int, service.stdout.readline().split())
+    with service.stdout as said:
+        held, dropped = map(int, said.readline().split())
     strays += [held, dropped]
     return service, held, dropped
 
@@ -57,14 +59,14 @@ def start(child: str, then: str, strays: list[int]) -> tuple[subprocess.Popen[st
 def test_a_killed_service_takes_what_it_held_with_it_and_nothing_else(strays: list[int]) -> None:
     service, held, dropped = start("import time; time.sleep(60)", "time.sleep(60)", strays)
     service.kill()
-    service.communicate()
+    service.wait()
     wait_until(lambda: not is_alive(held), "the end of what was held")
     assert is_alive(dropped)
 
 
 def test_a_service_that_ends_well_has_let_go(strays: list[int]) -> None:
     service, held, _ = start("import time; time.sleep(60)", "pass", strays)
-    service.communicate()
+    service.wait()
     assert service.returncode == 0
     assert is_alive(held)
 
@@ -73,5 +75,5 @@ def test_a_service_that_ends_well_has_let_go(strays: list[int]) -> None:
 def test_what_does_not_listen_is_killed_in_the_end(strays: list[int]) -> None:
     service, held, _ = start(DEAF, "time.sleep(60)", strays)
     service.kill()
-    service.communicate()
+    service.wait()
     wait_until(lambda: not is_alive(held), "the end of what was held")

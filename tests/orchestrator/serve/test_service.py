@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from orchestrator.cli import app
 from orchestrator.errors import ServeError
 from orchestrator.serve.ray_head import HeadPlan, require_free
-from orchestrator.serve.service import require_token
+from orchestrator.serve.service import require_host
 from orchestrator.serve.token import prepare_token
 from tests.orchestrator.dashboard import Dashboard
 from tests.orchestrator.http_servers import Reply, serving
@@ -51,7 +51,9 @@ def test_other_hosts_than_loopback_need_a_token_of_the_users(host: str, serve: S
 @pytest.mark.parametrize("name", ["RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"])
 def test_with_a_token_any_host_may_be_served(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "x")
-    require_token("0.0.0.0")
+    require_host("192.0.2.7")
+    with pytest.raises(ServeError, match="own address in the network"):
+        require_host("0.0.0.0")
 
 
 def test_authentication_cannot_be_switched_off(
