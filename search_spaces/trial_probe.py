@@ -121,6 +121,8 @@ def _explain(details: ErrorDetails) -> str:
     section, form, *rest = (*details["loc"], "", "")
     if details["type"] == "extra_forbidden" and form in _FORMS:
         return f"{_FORMS[str(form)]} have no such setting; leave it out"
+    if (section, *rest[:1]) == ("model", "encoder") and details["type"] == "missing":
+        return "missing; give it for images, or audio or text for sounds with captions"
     if (section, *rest[:1]) == ("data", "source"):
         sources = ", ".join(map(repr, (*get_args(SourceName), *get_args(AudioSourceName))))
         details = {**details, "ctx": {"expected": sources}}

@@ -42,9 +42,9 @@ class FitSettings(Frozen):
     """How a recording comes to have ``clip_seconds``.
 
     ``crop`` is for recordings that are longer: their ``start``, their ``middle``, or a place
-    drawn at ``random`` (once for each clip in a cache, anew in every step otherwise). ``fill`` is
-    for shorter ones: ``zeros`` after the end (``pad``), zeros on both sides (``centre``), or the
-    recording again and again from its beginning, cut where the clip ends (``repeat``).
+    drawn at ``random``, once for each clip. ``fill`` is for shorter ones: zeros after the end
+    (``pad``), zeros on both sides (``centre``), or the recording again and again from its
+    beginning, cut where the clip ends (``repeat``).
     """
 
     crop: Literal["start", "middle", "random"] = "middle"

@@ -1,7 +1,7 @@
 """The one factory of text towers: an encoder of captions and a projection head.
 
 Inputs are rows of token ids as floats, 0 after the caption's end (see
-:mod:`trainer.data.text.rows`), or the features of an encoder that stays as it is.
+:mod:`trainer.data.text_inputs`), or the features of an encoder that stays as it is.
 """
 
 import math
