@@ -10,7 +10,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from orchestrator import cli_compare, cli_doctor, cli_jobs, cli_rerun, cli_serve, cli_submit
+from orchestrator import (
+    cli_compare,
+    cli_doctor,
+    cli_figure,
+    cli_jobs,
+    cli_rerun,
+    cli_serve,
+    cli_submit,
+)
 from orchestrator.cli_claims import app as claims_app
 from orchestrator.cli_data import app as data_app
 from orchestrator.cli_deploy import app as deploy_app
@@ -225,6 +233,7 @@ def ui(
 
 
 app.add_typer(cli_compare.app)
+app.add_typer(cli_figure.app)
 app.add_typer(cli_submit.app)
 app.add_typer(cli_jobs.app)
 app.add_typer(cli_serve.app)

@@ -149,7 +149,7 @@ def _draw_row(axes: Axes, height: int, row: Row) -> None:
         paper = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}  # hides the line at 0
         axes.text(0, height, "not run", ha="center", va="center", fontsize=8, bbox=paper)
         return
-    place = _place(result)
+    place = place_result(result)
     axes.plot(
         [place], [height], marker=MARKS[result.verdict], color=COLOURS[result.verdict], markersize=8
     )
@@ -166,7 +166,7 @@ def _draw_row(axes: Axes, height: int, row: Row) -> None:
     )
 
 
-def _place(result: ClaimResult) -> float:
+def place_result(result: ClaimResult) -> float:
     """Return how far into its region the weakest contrast lies, in half-intervals, -6 to 6."""
     places = [_place_contrast(contrast) for contrast in result.contrasts]
     if result.bound is not None:
