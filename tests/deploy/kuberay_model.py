@@ -108,7 +108,11 @@ class RayCronJob(Strict):
 
 def read_object(document: dict[str, Any]) -> RayCluster | RayJob | RayCronJob:
     """Return the object that a document describes; a ValidationError says what is wrong."""
-    kinds = {"RayCluster": RayCluster, "RayJob": RayJob, "RayCronJob": RayCronJob}
+    kinds: dict[str, type[RayCluster | RayJob | RayCronJob]] = {
+        "RayCluster": RayCluster,
+        "RayJob": RayJob,
+        "RayCronJob": RayCronJob,
+    }
     return kinds[document["kind"]].model_validate(document)
 
 
