@@ -112,9 +112,9 @@ def to_table(comparisons: Sequence[Comparison], power: float) -> RenderableType:
 
 
 def _tabulate(comparisons: Sequence[Comparison]) -> Table:
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, padding=(0, 1, 0, 0))  # 80 columns hold it
     table.add_column("arm", overflow="fold", min_width=12)
-    for name in ("", "difference", "95 %", "p Holm", "d_z", "above", "needed"):
+    for name in ("", "diff", "95 %", "p Holm", "d_z", "above", "need"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for one in comparisons:
@@ -162,13 +162,13 @@ def _say_level(one: Comparison, value: float) -> str:
 
 def _footnotes(comparisons: Sequence[Comparison], power: float) -> list[str]:
     notes = [
-        f"difference: arm minus baseline, mean over seeds{_say_factors(comparisons)}; 95 %: "
+        f"diff: arm minus baseline, mean over seeds{_say_factors(comparisons)}; 95 %: "
         "bootstrap-t over seeds; p: exact sign flips, two-sided; Holm: p corrected for all "
         f"{len(comparisons)} comparisons shown. Higher or lower where that is below {ALPHA:g} and "
         "the interval excludes no difference.",
         "d_z: mean difference over the differences' standard deviation (0.2 small, 0.5 medium, "
         "0.8 large, says Cohen). above: seeds in which the arm lies above the baseline.",
-        f"needed: seeds for a power of {power:g}, two-sided at {ALPHA:g}, uncorrected.",
+        f"need: seeds for a power of {power:g}, two-sided at {ALPHA:g}, uncorrected.",
     ]
     for one in comparisons:
         reading = one.reading

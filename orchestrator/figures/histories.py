@@ -95,7 +95,7 @@ def _constant_paths(records: Sequence[TrialRecord]) -> tuple[str, ...]:
 
 def _history(name: str, outcome: Outcome) -> Iterator[tuple[int, float]]:
     for history in (outcome.coupling, outcome.history):
-        if history is not None and name in history.values:
+        if history is not None and history.values.get(name):
             # A history without a step for each value has them from its later checks.
             values = history.values[name]
             yield from zip(history.steps[-len(values) :], values, strict=True)
