@@ -26,7 +26,8 @@ def say_number(contrast: ContrastResult, value: float) -> str:
     if _is_factor(contrast):
         return f"×{plain}" if len(contrast.arms) == 2 else plain
     if contrast.measure.endswith(_PERCENT):
-        return f"{plain} points{' per decade' if contrast.is_slope else ''}"
+        per = "" if not contrast.is_slope else " per decade" if contrast.is_log else " per unit"
+        return f"{plain} points{per}"
     if contrast.measure == "angle_excess":
         return f"{plain} degrees"
     return plain
@@ -37,7 +38,8 @@ def say_plain(contrast: ContrastResult, value: float) -> str:
     if _is_factor(contrast):
         return f"{10 ** min(max(value, -_FARTHEST), _FARTHEST):.3g}"
     if contrast.measure.endswith(_PERCENT):
-        return f"{100 * value:+.1f}"
+        is_per_unit = contrast.is_slope and not contrast.is_log
+        return f"{100 * value:+.2g}" if is_per_unit else f"{100 * value:+.1f}"
     is_plain = contrast.is_slope or value == 0
     return f"{value:.3g}" if is_plain else f"{value:+.3g}"
 

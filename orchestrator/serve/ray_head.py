@@ -85,7 +85,7 @@ def require_free(host: str, port: int) -> None:
         socket.create_server((host, port)).close()
     except (OSError, OverflowError) as error:
         raise ServeError(
-            f"port {port} on {host} cannot be used ({error.strerror or error}): is the service "
+            f"port {port} on {host} cannot be used ({error}): is the service "
             "or another Ray running already? Choose other ports, see --help"
         ) from error
 

@@ -45,7 +45,7 @@ def queues(draw: st.DrawFn) -> list[Firing]:
     """Return any firings that have not ended; per schedule at most one is on the cluster."""
     overlaps = {name: draw(st.sampled_from(Overlap)) for name in "abc"}
     busy: set[str] = set()
-    made = []
+    made: list[Firing] = []
     for number in range(draw(st.integers(0, 8))):
         name = draw(st.sampled_from("abc"))
         state = FiringState.QUEUED

@@ -121,7 +121,11 @@ def test_a_scheduler_beside_a_cluster_submits_and_ends_with_sigterm(tmp_path: Pa
         subprocess.run([*rankfall, *add], env=environment, check=True, capture_output=True)
         with (tmp_path / "said.txt").open("w+") as said:
             service = subprocess.Popen(
-                [*rankfall, "serve", "--no-mlflow"], env=environment, stdout=said, stderr=said
+                [*rankfall, "serve", "--no-mlflow"],
+                env=environment,
+                stdout=said,
+                stderr=said,
+                text=True,
             )
             try:
                 wait_until(lambda: bool(dashboard.taken), "the study", service)
