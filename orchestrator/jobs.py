@@ -86,8 +86,9 @@ class JobCluster:
     def resources(self) -> dict[str, float]:
         """Return what the cluster's living nodes offer in all, by Ray's names (CPU, GPU, ...)."""
         with _translated(self.url):
-            answer = self._client._do_request("GET", "/api/v0/nodes?detail=true&limit=10000").json()
-            nodes = answer["data"]["result"]["result"]
+            answer = self._client._do_request("GET", "/api/v0/nodes?detail=true&limit=10000")
+            answer.raise_for_status()
+            nodes = answer.json()["data"]["result"]["result"]
             offered: Counter[str] = Counter()
             for node in nodes:
                 if node["state"] == "ALIVE":
