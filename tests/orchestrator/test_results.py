@@ -1,6 +1,5 @@
 """Results in Python: the README's example on what the demo really found, typed and refused."""
 
-import csv
 import runpy
 import subprocess
 import sys
@@ -8,16 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.command_read import find_study
 from orchestrator.errors import LedgerError, ResultsError
-from orchestrator.ledger import Ledger
-from orchestrator.planners.protocol import Proposal
 from orchestrator.planners.threshold import Verdict
 from orchestrator.results import Results, load
-from search_spaces.point import Point
-from tests.orchestrator.claims.laboratory import PROVENANCE, fill, make_study
-from trainer.cohort import History, Outcome
-from trainer.collapse.regime import Regime
+from tests.orchestrator.claims.laboratory import fill, make_study
+from tests.orchestrator.demo_ledger import write_demo
 
 HERE = Path(__file__)
 SCRIPT = HERE.with_name("results_script.py")
@@ -34,48 +28,10 @@ supcon               57        37
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder like a user's after ``rankfall run demo``.
-
-    ``demo_outcomes.csv`` holds what 300 trials of commit a51da60 found; the rest is left out.
-    """
+    """A folder like a user's after ``rankfall run demo``."""
     folder = tmp_path_factory.mktemp("user")
-    path = folder / "rankfall-results" / "demo"
-    path.mkdir(parents=True)
-    ledger = Ledger.open(path / "ledger.journal", find_study("demo", []))
-    ledger.set_provenance(PROVENANCE)
-    with HERE.with_name("demo_outcomes.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    proposals = [
-        Proposal(
-            Point.of(
-                {
-                    "lr": float(row["lr"]),
-                    "objective.kind": row["kind"],
-                    "objective.temperature": float(row["temperature"]),
-                }
-            ),
-            int(row["replicate"]),
-        )
-        for row in rows
-    ]
-    ledger.add_round(proposals)
-    for row, proposal in zip(rows, proposals, strict=True):
-        ledger.tell(_outcome(proposal.key, Regime(row["regime"]), float(row["score"])))
+    write_demo(folder)
     return folder
-
-
-def _outcome(key: str, regime: Regime, score: float) -> Outcome:
-    return Outcome(
-        trial=key,
-        regime=regime,
-        score=score,
-        measures={},
-        initial={},
-        spectrum=(),
-        history=History(steps=(), values={}),
-        steps_done=1,
-        decided_early=False,
-    )
 
 
 def test_the_readmes_example_says_what_the_demo_found(

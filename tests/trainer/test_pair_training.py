@@ -180,7 +180,7 @@ def test_training_and_testing_never_share_a_clip(folder: Path) -> None:
     assert NO_CLASS not in data.splits["train"].labels_N.tolist()
 
 
-def test_retrieval_is_measured_at_checks_for_choices_and_for_what_they_are_worth(folder: Path) -> None:
+def test_retrieval_is_measured_at_checks_for_choices_and_their_worth(folder: Path) -> None:
     cohort = make_pair_cohort(
         crowd()[:1], tones(folder), evaluate={"drift": True, "zero_shot": True}
     )
