@@ -142,9 +142,14 @@ def _draw_trials(axes: Axes, trials: pd.DataFrame) -> None:
     for regime, mark in MARKS.items():
         own = trials[trials["regime"] == regime.value]
         fill = mark.colour if mark.is_filled or mark.matplotlib == "x" else "none"
-        edges = {} if mark.matplotlib == "x" else {"edgecolors": mark.colour}
         axes.scatter(
-            own["x"], own["lr"], s=6, marker=mark.matplotlib, c=fill, linewidths=0.5, **edges
+            own["x"],
+            own["lr"],
+            s=6,
+            marker=mark.matplotlib,
+            c=fill,
+            linewidths=0.5,
+            edgecolors=None if mark.matplotlib == "x" else mark.colour,
         )
 
 

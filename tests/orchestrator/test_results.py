@@ -10,6 +10,7 @@ import pytest
 from orchestrator.errors import LedgerError, ResultsError
 from orchestrator.planners.threshold import Verdict
 from orchestrator.results import Results, load
+from search_spaces.point import Value
 from tests.orchestrator.claims.laboratory import fill, make_study
 from tests.orchestrator.demo_ledger import write_demo
 
@@ -65,7 +66,8 @@ def test_a_boundary_is_found_by_coordinates_and_their_short_names(demo: Path) ->
     assert inside.median is not None
     assert inside.band is not None
     assert inside.band[0] < inside.median < inside.band[1]
-    assert inside == results.boundary(**{"objective.kind": "clop", "temperature": 0.4728708045})
+    given: dict[str, Value] = {"objective.kind": "clop", "temperature": 0.4728708045}
+    assert inside == results.boundary(**given)
     mixed = results.boundary(kind="supcon", temperature=0.4729)
     assert (mixed.verdict, mixed.median, mixed.censored) == (Verdict.TRANSITION, None, None)
 
