@@ -40,9 +40,12 @@ def _mean_after_start(name: str, outcome: Outcome) -> float | None:
 
 
 def _early_recall(outcome: Outcome) -> float | None:
+    """Diverging early is to retrieve nothing; what is known of it would be another quarter."""
+    if outcome.regime is Regime.DIVERGED:
+        return 0.0
     values, steps = _values("val_recall_at_1", outcome), outcome.history.steps
     if not values:
-        return 0.0 if outcome.regime is Regime.DIVERGED else None
+        return None
     early = [v for v, step in zip(values, steps, strict=True) if 0 < step <= steps[-1] / 4]
     return fmean(early) if early else None
 
