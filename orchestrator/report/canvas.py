@@ -20,7 +20,7 @@ from orchestrator.report.wording import format_number
 DPI = 150
 WIDTH_INCHES = 9.0
 MAX_PANELS = 9
-PANEL_CHARACTERS = 30
+PANEL_CHARACTERS = 24
 WIDTH_CHARACTERS = 112
 COLUMNS = 3
 
