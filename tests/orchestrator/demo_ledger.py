@@ -1,4 +1,4 @@
-"""The ledger of a demo as it really ran: what 300 trials of commit a51da60 found."""
+"""The ledger of a demo as it really ran: what its 300 trials found on 22 November 2026."""
 
 import csv
 from pathlib import Path

@@ -21,8 +21,8 @@ SAID = """\
 critical learning rate 0.041, 95 % band 0.022 to 0.08
 regime          healthy  complete
 objective.kind                   
-clop                 54        49
-infonce              52        51
+clop                 52        49
+infonce              54        51
 supcon               57        37
 """  # noqa: W291
 
