@@ -32,7 +32,7 @@ MARKS = {
 def draw_claim(claim: Claim, result: ClaimResult) -> bytes:
     """Return the PNG of a claim: left one number a seed, right the arms they come from."""
     contrasts = (*result.contrasts, *result.also)
-    title = "\n".join(wrap(f"{claim.claim}: {result.verdict}. {claim.sentence}", 95))
+    title = "\n".join(wrap(f"{claim.claim}: {result.verdict}. {claim.sentence}", 74))
     rows = max(len(contrasts), 1)
     with open_figure(_HEAD_INCHES + _ROW_INCHES * rows, title) as figure:
         grid = figure.subplots(rows, 2, squeeze=False, width_ratios=(3, 2))
