@@ -207,8 +207,9 @@ def _differentiate_part(
     inputs_MNF = views_MVBF.flatten(1, 2)
     if route.is_plain and part.chain is not None and part.chain.suits(parameters, inputs_MNF):
         projections_MND, tape = part.chain.run(parameters, inputs_MNF)
-        losses_M = _losses(part, own_leaves, projections_MND.requires_grad_(), batch, route.crew)
-        pull_MND, *of_own = _gradients(losses_M, [projections_MND, *flat_own])
+        losses_M, pull_MND, *of_own = _pull(
+            part, own_leaves, flat_own, projections_MND, batch, route.crew
+        )
         by_name = part.chain.pull_back(tape, pull_MND)
         gradients = [*(by_name[name] for name in parameters), *of_own]
     elif route.micro_pairs is None:
@@ -232,6 +233,26 @@ def _differentiate_part(
         {name: next(rest) for name in parameters},
         [{name: next(rest) for name in named} for named in own_leaves],
     )
+
+
+def _pull(
+    part: Part,
+    own: Sequence[Tensors],
+    flat_own: Sequence[Tensor],
+    projections_MND: Tensor,
+    batch: Batch,
+    crew: Crew,
+) -> tuple[Tensor, ...]:
+    """Return losses and their gradients by the projections and the objectives' parameters."""
+    if len(part.pieces) == 1 and crew.size == 1:
+        with torch.no_grad():
+            found = part.pieces[0].objective.differentiate(
+                ObjectiveBatch(projections_MND, batch.labels_MB, batch.labelled_MB)
+            )
+        if found is not None:
+            return found
+    losses_M = _losses(part, own, projections_MND.requires_grad_(), batch, crew)
+    return losses_M, *_gradients(losses_M, [projections_MND, *flat_own])
 
 
 @torch.no_grad()

@@ -46,6 +46,7 @@ __all__ = [
     "ObjectiveContext",
     "build_objective",
     "structure",
+    "uses_labels",
 ]
 
 STACKED_SCALARS = frozenset(
@@ -82,6 +83,33 @@ def structure(settings: ObjectiveSettings) -> str:
     shared = settings.model_dump(mode="json", by_alias=True)
     kept = {name: value for name, value in shared.items() if name not in STACKED_SCALARS}
     return json.dumps(kept, sort_keys=True, separators=(",", ":"))
+
+
+def uses_labels(settings: ObjectiveSettings) -> bool:
+    """Return whether the objective asks a batch for labels, or for who is labelled."""
+    match settings:
+        case (
+            SupConSettings()
+            | NSCLSettings()
+            | CrossEntropySettings()
+            | FocalSettings()
+            | ClopSettings()
+        ):
+            return True
+        case (
+            InfoNCESettings()
+            | NTXentSettings()
+            | CLSettings()
+            | DCLSettings()
+            | VICRegSettings()
+            | BarlowTwinsSettings()
+            | SigLIPSettings()
+            | StaticSVRSettings()
+            | DynamicSVRSettings()
+        ):
+            return False
+        case unknown:
+            assert_never(unknown)
 
 
 def build_objective(  # noqa: C901, PLR0911, PLR0912 - one arm per kind, nothing else

@@ -24,7 +24,7 @@ from trainer.groups import Group, build_groups, select_groups
 from trainer.models.for_data import model_for
 from trainer.models.protocol import Model, Tensors
 from trainer.norms import clip_scales, scale_members
-from trainer.objective import structure
+from trainer.objective import structure, uses_labels
 from trainer.objective_settings import ObjectiveSettings
 from trainer.optimizers.build import build_optimizer
 from trainer.optimizers.protocol import Optimizer
@@ -58,6 +58,7 @@ class Stack:
         self._groups = build_groups(self.members, cohort, data.class_count, device, dtype)
         self._labels_N = data.train_labels_N
         self._masks_MN = _label_masks(self.members, data)
+        self._uses_labels = any(uses_labels(member.objective) for member in self.members)
         self._optimizer: Optimizer = build_optimizer(cohort.train, self.members, device, dtype)
         self._route = Route.of(cohort.train, crew)
         self._clip_norm = cohort.train.clip_norm
@@ -74,7 +75,7 @@ class Stack:
 
         A member with a non-finite loss steps into NaN and stays there; the caller removes it.
         """
-        batch = Batch(views_MVBF, self._labels_N[indices_MB], self._masks_MN.gather(1, indices_MB))
+        batch = Batch(views_MVBF, *self._look_up(indices_MB))
         gradients = differentiate(
             self._parts, self.parameters, self._running, self._groups, batch, self._route
         )
@@ -153,6 +154,12 @@ class Stack:
         for number, group in enumerate(self._groups):
             group.load_state(under(f"objectives/{number}", state))
         self._parts = cut_parts(self._model, self._groups)
+
+    def _look_up(self, indices_MB: Tensor) -> tuple[Tensor, Tensor]:
+        """Return labels and who is labelled, each (M, B), or (M, 0) where no objective asks."""
+        if not self._uses_labels:  # A thirtieth of a tiny stack's step.
+            return indices_MB.narrow(1, 0, 0), self._masks_MN.narrow(1, 0, 0)
+        return self._labels_N[indices_MB], self._masks_MN.gather(1, indices_MB)
 
     def _check_micro_batches(self) -> None:
         if self._route.micro_pairs is not None and self._running:

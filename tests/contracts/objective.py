@@ -20,6 +20,7 @@ from trainer.objective import (
     ObjectiveContext,
     build_objective,
     structure,
+    uses_labels,
 )
 from trainer.objective_settings import ObjectiveSettings
 
@@ -138,6 +139,8 @@ class ObjectiveContract:
     is_blind_to_row_scale: ClassVar[bool] = True
     has_plain_gradient: ClassVar[bool] = True
     """False where the definition cuts the graph (detach), so that no function has the gradient."""
+    knows_its_gradient_in: ClassVar[frozenset[torch.dtype]] = frozenset()
+    """Where ``differentiate`` answers for these members; elsewhere autograd is asked."""
     refuses: ClassVar[Mapping[str, type[Exception]]] = {}
     """Degenerate batches that the definition cannot answer, and the error they raise."""
 
@@ -172,6 +175,33 @@ class ObjectiveContract:
         for member in range(MEMBERS):
             alone = evaluate(self.build_alone(batch, member), take_members(batch, [member]))
             assert alone.is_bit_equal(stacked.rows([member]))
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+    @pytest.mark.parametrize(("pairs", "dim"), SIZES)
+    def test_a_gradient_by_hand_has_the_bits_of_autograd(
+        self, pairs: int, dim: int, dtype: torch.dtype
+    ) -> None:
+        batch = random_batch(pairs, dim, dtype=dtype)
+        objective = self.build(batch)
+        found = objective.differentiate(batch)
+        assert (found is not None) == (dtype in self.knows_its_gradient_in)
+        if found is None:
+            return
+        losses_M, pull_MND = found
+        expected = evaluate(objective, batch)
+        x_MBD, y_MBD = pull_MND.chunk(2, dim=1)
+        assert Evaluation(losses_M, {"x": x_MBD, "y": y_MBD}).is_bit_equal(expected)
+
+    def test_labels_are_missed_by_those_only_that_say_they_use_them(self) -> None:
+        batch = random_batch(12, 5)
+        nobody_MB = batch.labels_MB[:, :0]
+        none = replace(batch, labels_MB=nobody_MB, labelled_MB=nobody_MB.bool())
+        objective = self.build(batch)
+        if uses_labels(self.members[0]):
+            with pytest.raises((RuntimeError, ValueError, IndexError)):
+                evaluate(objective, none)
+        else:
+            assert evaluate(objective, none).is_bit_equal(evaluate(objective, batch))
 
     def test_selected_members_keep_their_bits(self) -> None:
         batch = random_batch(9, 4)

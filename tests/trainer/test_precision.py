@@ -28,6 +28,9 @@ class Spy:
         self.dtypes.add(losses_M.dtype)
         return losses_M
 
+    def differentiate(self, batch: ObjectiveBatch) -> tuple[Tensor, Tensor] | None:
+        return self.inner.differentiate(batch)
+
     def select(self, keep: Sequence[int]) -> "Spy":
         return self
 

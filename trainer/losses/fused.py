@@ -49,20 +49,10 @@ class _InfoNCE(torch.autograd.Function):
     def forward(
         ctx: Any, x_MBD: Tensor, y_MBD: Tensor, inverse_temperature_M: Tensor, wants_gradient: bool
     ) -> Tensor:
-        scale_M11 = (inverse_temperature_M * BITS_PER_NAT).view(-1, 1, 1)
-        sums, gradients = [], []
-        for x_BD, y_BD in zip(split_stack(x_MBD * scale_M11), split_stack(y_MBD), strict=True):
-            part = _exponentiate(x_BD, y_BD)
-            sums.append(part[:3])
-            if wants_gradient:
-                gradients.append(_differentiate(x_BD, y_BD, part))
-        own = (join_stack(p, like=x_MBD) for p in zip(*gradients, strict=True))
+        scale_M11 = _bits_scale(inverse_temperature_M)
+        losses_M, own = _run(x_MBD, y_MBD, scale_M11, wants_gradient=wants_gradient)
         ctx.save_for_backward(x_MBD if ctx.needs_input_grad[2] else None, scale_M11, *own)
-        rows_MB, columns_MB, positives_MB = (
-            join_stack(p, like=x_MBD) for p in zip(*sums, strict=True)
-        )
-        surprise_MB = rows_MB.log().add_(columns_MB.log())
-        return surprise_MB.sub_(2 * NATS_PER_BIT * positives_MB).mean(dim=-1)
+        return losses_M
 
     @staticmethod
     def backward(ctx: Any, grad_M: Tensor) -> Any:
@@ -75,6 +65,38 @@ class _InfoNCE(torch.autograd.Function):
             grad_inverse_M = (grad_in_bits_MBD * x_MBD).sum((-2, -1)) * share_M * BITS_PER_NAT
         grad_x_MBD = grad_in_bits_MBD * (scale_M11 * share_M11)
         return grad_x_MBD, grad_y_MBD * share_M11, grad_inverse_M, None
+
+
+def infonce_by_hand(x_MBD: Tensor, y_MBD: Tensor, tau_M: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return losses, shape (M,), and the gradients of their sum by x and y, without a graph.
+
+    For constant temperatures. The bits are those of :func:`infonce_fused` and autograd.
+    """
+    scale_M11 = _bits_scale(tau_M.reciprocal())
+    losses_M, (grad_in_bits_MBD, grad_y_MBD) = _run(x_MBD, y_MBD, scale_M11, wants_gradient=True)
+    share = NATS_PER_BIT / y_MBD.shape[-2]
+    return losses_M, grad_in_bits_MBD.mul_(scale_M11 * share), grad_y_MBD.mul_(share)
+
+
+def _bits_scale(inverse_temperature_M: Tensor) -> Tensor:
+    """Return 1 / (tau ln 2), shape (M, 1, 1): similarities times it are logits in bits."""
+    return (inverse_temperature_M * BITS_PER_NAT).view(-1, 1, 1)
+
+
+def _run(
+    x_MBD: Tensor, y_MBD: Tensor, scale_M11: Tensor, *, wants_gradient: bool
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Return losses, and B / ln 2 times the gradients by the logits' factors, or nothing."""
+    sums, gradients = [], []
+    for x_BD, y_BD in zip(split_stack(x_MBD * scale_M11), split_stack(y_MBD), strict=True):
+        part = _exponentiate(x_BD, y_BD)
+        sums.append(part[:3])
+        if wants_gradient:
+            gradients.append(_differentiate(x_BD, y_BD, part))
+    own = tuple(join_stack(p, like=x_MBD) for p in zip(*gradients, strict=True))
+    rows_MB, columns_MB, positives_MB = (join_stack(p, like=x_MBD) for p in zip(*sums, strict=True))
+    surprise_MB = rows_MB.log().add_(columns_MB.log())
+    return surprise_MB.sub_(2 * NATS_PER_BIT * positives_MB).mean(dim=-1), own
 
 
 def _exponentiate(x_BD: Tensor, y_BD: Tensor) -> _Sums:

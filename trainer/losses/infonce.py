@@ -60,8 +60,7 @@ def infonce(x_MBD: Tensor, y_MBD: Tensor, temperature: Scalar, *, is_safe: bool 
     members = member_shape(x_MBD, temperature)
     x_MBD, y_MBD = stack_embeddings(x_MBD, members), stack_embeddings(y_MBD, members)
     tau_M = stack_scalar(temperature, members, like=x_MBD)
-    is_large = x_MBD.shape[-2] ** 2 * x_MBD.element_size() > LARGEST_BUFFER_BYTES
-    fast = infonce_tiled if is_large else infonce_fused
+    fast = infonce_tiled if is_large(x_MBD) else infonce_fused
     if is_safe:
         return fast(x_MBD, y_MBD, tau_M).reshape(members)
     is_safe_M = exp_is_safe(1 / tau_M.detach(), terms=x_MBD.shape[-2])
@@ -102,6 +101,11 @@ def nt_xent(x_MBD: Tensor, y_MBD: Tensor, temperature: Scalar, *, is_safe: bool 
     is_safe_M = exp_is_safe(1 / tau_M.detach(), terms=2 * x_MBD.shape[-2])
     losses_M = choose_per_member(is_safe_M, nt_xent_fused, nt_xent_plain, x_MBD, y_MBD, tau_M)
     return losses_M.reshape(members)
+
+
+def is_large(x_MBD: Tensor) -> bool:
+    """Return whether one member's similarities are too many to be kept."""
+    return x_MBD.shape[-2] ** 2 * x_MBD.element_size() > LARGEST_BUFFER_BYTES
 
 
 def infonce_plain(x_MBD: Tensor, y_MBD: Tensor, temperature: Scalar) -> Tensor:

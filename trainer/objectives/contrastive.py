@@ -13,7 +13,9 @@ from torch import Tensor
 from trainer.losses.dcl import dcl, dclw
 from trainer.losses.decoupled import cl
 from trainer.losses.exponent import exp_is_always_safe
-from trainer.losses.infonce import infonce, nt_xent
+from trainer.losses.fused import infonce_by_hand
+from trainer.losses.infonce import infonce, is_large, nt_xent
+from trainer.losses.unit_views import UnitRows
 from trainer.objective_settings import (
     CLSettings,
     DCLSettings,
@@ -41,6 +43,15 @@ class InfoNCE(MemberStack):
         """Return the loss of each member, shape (M,)."""
         del parameters
         return infonce(*unit_views(batch), self.temperature_M, is_safe=self.is_safe)
+
+    def differentiate(self, batch: ObjectiveBatch) -> tuple[Tensor, Tensor] | None:
+        """Return losses and gradients of small safe batches, without autograd, for a third less time."""
+        _, rows, dim = batch.views_MND.shape
+        if batch.is_unit or not self.is_safe or is_large(batch.views_MND[:, : rows // 2]):
+            return None
+        unit_rows = UnitRows.of(batch.views_MND)
+        losses_M, grad_x_MBD, grad_y_MBD = infonce_by_hand(*unit_rows.views, self.temperature_M)
+        return losses_M, unit_rows.pull_back(grad_x_MBD, grad_y_MBD, dim)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,14 @@ class Objective(Protocol):
         """
         ...
 
+    def differentiate(self, batch: ObjectiveBatch) -> tuple[Tensor, Tensor] | None:
+        """Return losses, (M,), and the gradient of their sum by the raw projections, (M, N, D).
+
+        None if the objective does not know its gradient, learns parameters of its own, or takes
+        another form for such a batch: autograd is asked then. The bits are autograd's.
+        """
+        ...
+
     def select(self, keep: Sequence[int]) -> "Objective":
         """Return the objective of the members at these positions, in this order.
 

@@ -32,6 +32,11 @@ class MemberStack:
         """Return {}: most objectives have nothing to learn."""
         return {}
 
+    def differentiate(self, batch: ObjectiveBatch) -> tuple[Tensor, Tensor] | None:
+        """Return None: most objectives leave their gradient to autograd."""
+        del batch
+        return None
+
     def select(self, keep: Sequence[int]) -> Self:
         """Return the objective of the members at these positions, in this order."""
         return select_rows(self, keep)

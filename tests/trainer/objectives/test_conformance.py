@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
+import torch
+
 from tests.contracts.objective import ObjectiveContract, read_settings
 from trainer.errors import NoNegativeError
 
@@ -10,8 +12,18 @@ Refusals = Mapping[str, type[Exception]]
 
 
 class TestInfoNCE(ObjectiveContract):
+    knows_its_gradient_in = frozenset({torch.float64})
     members = (
         read_settings(kind="infonce", temperature=0.005),
+        read_settings(kind="infonce", temperature=0.1),
+        read_settings(kind="infonce", temperature=1.0),
+    )
+
+
+class TestInfoNCEByHand(ObjectiveContract):
+    knows_its_gradient_in = frozenset({torch.float32, torch.float64})
+    members = (
+        read_settings(kind="infonce", temperature=0.05),
         read_settings(kind="infonce", temperature=0.1),
         read_settings(kind="infonce", temperature=1.0),
     )
