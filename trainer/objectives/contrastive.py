@@ -45,7 +45,7 @@ class InfoNCE(MemberStack):
         return infonce(*unit_views(batch), self.temperature_M, is_safe=self.is_safe)
 
     def differentiate(self, batch: ObjectiveBatch) -> tuple[Tensor, Tensor] | None:
-        """Return losses and gradients of small safe batches, without autograd, for a third less time."""
+        """Return losses and gradients of small safe batches, without autograd."""
         _, rows, dim = batch.views_MND.shape
         if batch.is_unit or not self.is_safe or is_large(batch.views_MND[:, : rows // 2]):
             return None
