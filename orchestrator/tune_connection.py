@@ -53,7 +53,13 @@ def _connect(address: str) -> None:
     for attempt in range(_CONNECT_ATTEMPTS):
         try:
             with _keeping_sigterm():
-                ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
+                ray.init(
+                    address=address,
+                    # Nobody is told of a local Ray's dashboard: nine processes for nothing.
+                    include_dashboard=False if address == "local" else None,
+                    log_to_driver=False,
+                    logging_level=logging.CRITICAL,
+                )
         # Ray raises nearly anything here, bare Exception for a node that starts too slowly.
         except Exception as error:
             ray.shutdown()

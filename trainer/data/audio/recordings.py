@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import soundfile  # type: ignore[import-untyped]
 import torch
-from scipy.signal import resample_poly
 from torch import Tensor
 
 from trainer.data.audio.torchaudio_import import import_torchaudio
@@ -82,6 +81,8 @@ def resample(waveform_T: Tensor, from_hz: int, to_hz: int) -> Tensor:
         return waveform_T
     common = gcd(from_hz, to_hz)
     if to_hz // common > _MOST_PHASES:
+        from scipy.signal import resample_poly  # noqa: PLC0415 (0.8 s, and seldom needed)
+
         polyphase = resample_poly(waveform_T.numpy(), to_hz // common, from_hz // common)
         return torch.from_numpy(polyphase.astype(np.float32))
     resampled_T: Tensor = _resampler(from_hz, to_hz)(waveform_T)
