@@ -6,6 +6,7 @@ whole of ``rankfall run --no-mlflow`` with Ray, Tune, a lane, the report and tri
 (wall time).
 """
 
+import statistics
 import tempfile
 import time
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ BATCHES = (64, 128, 256, 512, 1024, 2048, 4096)
 TRIALS = (100, 1000, 10_000)
 BATCH_MEMBERS, PACK_MEMBERS = 4, 16
 STEP_REPEATS = 5
+LEDGER_TURNS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,12 @@ def cost_batches() -> list[Cost]:
 
 def cost_ledger(trials: Sequence[int] = TRIALS) -> list[Cost]:
     """Return what ledger and conductor take to deal out and take in as many trials."""
-    return [Cost("trials (ledger and conductor)", count, _time_ledger(count)) for count in trials]
+    turns = [[_time_ledger(count) for count in trials] for _ in range(LEDGER_TURNS)]
+    medians = [statistics.median(of_count) for of_count in zip(*turns, strict=True)]
+    return [
+        Cost("trials (ledger and conductor)", count, seconds)
+        for count, seconds in zip(trials, medians, strict=True)
+    ]
 
 
 def cost_sweeps(trials: Sequence[int] = TRIALS) -> list[Cost]:
