@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tests.benchmarks.peer_losses import load_lightly_ntxent, load_peer_file
+from trainer.losses.decoupled import cl, nscl, nscl_plain
 from trainer.losses.infonce import infonce, infonce_plain, nt_xent, nt_xent_plain
 from trainer.losses.siglip import siglip, siglip_plain
 from trainer.losses.supcon import supcon, supcon_plain
@@ -47,6 +48,10 @@ def _svr(form: Callable[..., Tensor], radius_y: float | None) -> Loss:
 
 
 OURS: dict[str, Callable[[int], Loss]] = {
+    "cl": lambda _: partial(cl, temperature=TAU),
+    "cl plain": lambda batch: lambda x, y: nscl_plain(x, y, torch.arange(batch), TAU),
+    "nscl": lambda batch: _with_labels(nscl, batch),
+    "nscl plain": lambda batch: _with_labels(nscl_plain, batch),
     "infonce": lambda _: partial(infonce, temperature=TAU),
     "infonce plain": lambda _: partial(infonce_plain, temperature=TAU),
     "infonce tiled": lambda _: _tiled,
@@ -78,6 +83,11 @@ def _lightly_nt_xent(_: int) -> Loss:
     return loss
 
 
+def _lightly_dcl(_: int) -> Loss:
+    loss: Loss = load_peer_file("lightly", "loss/dcl_loss.py").DCLLoss(temperature=TAU)
+    return loss
+
+
 def _metric_learning_supcon(batch: int) -> Loss:
     from pytorch_metric_learning.losses import SupConLoss  # noqa: PLC0415 (a peer, if installed)
 
@@ -89,5 +99,6 @@ PEERS: dict[str, Callable[[int], Loss]] = {
     "open_clip ClipLoss": _open_clip_clip,
     "open_clip SigLipLoss": _open_clip_siglip,
     "lightly NTXentLoss": _lightly_nt_xent,
+    "lightly DCLLoss": _lightly_dcl,
     "pytorch-metric-learning SupConLoss": _metric_learning_supcon,
 }

@@ -31,7 +31,11 @@ class Row:
 
 CLIP, SIGLIP = "open_clip ClipLoss", "open_clip SigLipLoss"
 NT_XENT, SUPCON = "lightly NTXentLoss", "pytorch-metric-learning SupConLoss"
-FUSED = ("infonce", "infonce tiled", "nt_xent", "siglip", "supcon", "svr uni", "svr bi")
+DCL = "lightly DCLLoss"
+FUSED = (
+    *("infonce", "infonce tiled", "nt_xent", "siglip", "supcon"),
+    *("cl", "nscl", "svr uni", "svr bi"),
+)
 
 ROWS = (
     Row("infonce", CLIP, 4096, 0.45, 0.30),
@@ -41,6 +45,8 @@ ROWS = (
     Row("nt_xent", NT_XENT, 1024, 0.35, 0.40),
     Row("nt_xent", NT_XENT, 4096, 0.28, 0.40),
     Row("supcon", SUPCON, 1024, 0.20, 0.40),
+    Row("cl", DCL, 1024, 0.50, 0.60),
+    Row("nscl", "nscl plain", 1024, 0.50, 0.60),
     Row("svr uni", "svr uni plain", 1024, 0.75, 0.60),
     Row("svr uni", "svr uni plain", 4096, 0.75, 0.60),
     Row("svr bi", "svr bi plain", 1024, 0.85, 0.60),

@@ -8,7 +8,7 @@ Shape legend: M = members (any leading dims), B = pairs, D = embedding dim, N = 
 import torch
 from torch import Tensor
 
-from trainer.losses.decoupled import cl, decoupled, view_logits
+from trainer.losses.decoupled import cl, weighted_nscl
 from trainer.losses.pairs import Scalar, as_member_scalar, check_pairs, promote_half
 
 
@@ -45,12 +45,9 @@ def dclw(x_MBD: Tensor, y_MBD: Tensor, temperature: Scalar, sigma: Scalar) -> Te
         through the weights.
     """
     check_pairs(x_MBD, y_MBD)
-    is_other_BB = ~torch.eye(x_MBD.shape[-2], dtype=torch.bool, device=x_MBD.device)
-    return decoupled(
-        view_logits(x_MBD, y_MBD, temperature),
-        is_other_BB,
-        positive_weight_MB=von_mises_fisher_weight(x_MBD, y_MBD, sigma),
-    )
+    labels_B = torch.arange(x_MBD.shape[-2], device=x_MBD.device)
+    weight_MB = von_mises_fisher_weight(x_MBD, y_MBD, sigma)
+    return weighted_nscl(x_MBD, y_MBD, labels_B, temperature, weight_MB)
 
 
 def von_mises_fisher_weight(x_MBD: Tensor, y_MBD: Tensor, sigma: Scalar) -> Tensor:

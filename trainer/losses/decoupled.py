@@ -9,8 +9,18 @@ import torch
 from torch import Tensor
 
 from trainer.errors import NoNegativeError
+from trainer.losses.exponent import choose_per_member, exp_is_safe
+from trainer.losses.fused_gram import self_log_sums
 from trainer.losses.infonce import similarity_logits
-from trainer.losses.pairs import Scalar, check_pairs, promote_half
+from trainer.losses.pairs import (
+    Scalar,
+    check_pairs,
+    check_temperature,
+    member_shape,
+    promote_half,
+    stack_embeddings,
+    stack_scalar,
+)
 from trainer.losses.supcon import is_same_class
 
 
@@ -47,10 +57,11 @@ def cl(
         Luthra et al. 2025, arXiv:2510.08852 and arXiv:2506.04411; the same loss is DCL of
         Yeh et al. 2022, arXiv:2110.06848.
     """
-    check_pairs(x_MBD, y_MBD)
-    is_other_BB = ~torch.eye(x_MBD.shape[-2], dtype=torch.bool, device=x_MBD.device)
-    logits_MNN = view_logits(x_MBD, y_MBD, temperature)
-    return decoupled(logits_MNN, is_other_BB, positive_in_denominator=positive_in_denominator)
+    # NSCL with as many classes as pairs: the two have the same bits where all labels differ.
+    labels_B = torch.arange(x_MBD.shape[-2], device=x_MBD.device)
+    return nscl(
+        x_MBD, y_MBD, labels_B, temperature, positive_in_denominator=positive_in_denominator
+    )
 
 
 def nscl(
@@ -90,10 +101,68 @@ def nscl(
     References:
         Luthra et al. 2025, arXiv:2510.08852 and arXiv:2506.04411.
     """
+    if positive_in_denominator:
+        return nscl_plain(x_MBD, y_MBD, labels_MB, temperature, positive_in_denominator=True)
+    return weighted_nscl(x_MBD, y_MBD, labels_MB, temperature)
+
+
+def weighted_nscl(
+    x_MBD: Tensor,
+    y_MBD: Tensor,
+    labels_MB: Tensor,
+    temperature: Scalar,
+    weight_MB: Tensor | None = None,
+) -> Tensor:
+    """Return :func:`nscl` with a weight for each pair's positive similarity, 1 if None; fused."""
+    check_pairs(x_MBD, y_MBD)
+    check_temperature(temperature)
+    members = member_shape(x_MBD, temperature)
+    x_MBD, y_MBD = stack_embeddings(x_MBD, members), stack_embeddings(y_MBD, members)
+    labels_MB = labels_MB.expand(*members, -1).reshape(x_MBD.shape[:-1])
+    check_negatives((labels_MB != labels_MB[:, :1]).any(dim=-1, keepdim=True))
+    tau_M = stack_scalar(temperature, members, like=x_MBD)
+    is_safe_M = exp_is_safe(1 / tau_M.detach(), terms=2 * x_MBD.shape[-2])
+    arguments = [x_MBD, y_MBD, labels_MB, tau_M]
+    if weight_MB is not None:
+        arguments.append(weight_MB.expand(*members, -1).reshape(x_MBD.shape[:-1]))
+    losses_M = choose_per_member(is_safe_M, nscl_fused, nscl_plain, *arguments)
+    return losses_M.reshape(members)
+
+
+def nscl_fused(
+    x_MBD: Tensor,
+    y_MBD: Tensor,
+    labels_MB: Tensor,
+    tau_M: Tensor,
+    weight_MB: Tensor | None = None,
+) -> Tensor:
+    """Fused form of :func:`weighted_nscl` for one leading dim and temperatures not tiny."""
+    views_MND = torch.cat([x_MBD, y_MBD], dim=-2)
+    log_sums_MN = self_log_sums(views_MND, 1 / tau_M, two_views(labels_MB))
+    similarity_MB = (x_MBD * y_MBD).sum(dim=-1)
+    if weight_MB is not None:
+        similarity_MB = similarity_MB * weight_MB
+    return log_sums_MN.mean(dim=-1) - similarity_MB.mean(dim=-1) / tau_M
+
+
+def nscl_plain(
+    x_MBD: Tensor,
+    y_MBD: Tensor,
+    labels_MB: Tensor,
+    temperature: Scalar,
+    weight_MB: Tensor | None = None,
+    *,
+    positive_in_denominator: bool = False,
+) -> Tensor:
+    """Reference form of :func:`weighted_nscl`: the formula, differentiated by autograd."""
     check_pairs(x_MBD, y_MBD)
     is_other_MBB = ~is_same_class(labels_MB, x_MBD.shape[:-1])
-    logits_MNN = view_logits(x_MBD, y_MBD, temperature)
-    return decoupled(logits_MNN, is_other_MBB, positive_in_denominator=positive_in_denominator)
+    return decoupled(
+        view_logits(x_MBD, y_MBD, temperature),
+        is_other_MBB,
+        positive_in_denominator=positive_in_denominator,
+        positive_weight_MB=weight_MB,
+    )
 
 
 def decoupled(

@@ -1,4 +1,4 @@
-r"""The log-sum-exps of a batch against itself, self excluded, with a backward written by hand.
+r"""The log-sum-exps of a batch against itself, some rows excluded, with a backward by hand.
 
 The similarities of N rows among themselves are symmetric, so only the blocks on and above the
 diagonal are formed, exponentiated and kept: little more than half of the N x N matrix. A block
@@ -27,20 +27,25 @@ from trainer.losses.parts import join_stack, split_stack
 BLOCK_ROWS = 512
 
 
-def self_log_sums(z_MND: Tensor, inverse_temperature_M: Tensor) -> Tensor:
-    """Return log sum_{j != i} exp(z_i . z_j / tau) for every row, shape [M, N], N >= 2.
+def self_log_sums(
+    z_MND: Tensor, inverse_temperature_M: Tensor, labels_MN: Tensor | None = None
+) -> Tensor:
+    """Return log sum_j exp(z_i . z_j / tau) for every row i, shape [M, N], N >= 2.
 
-    Differentiable once, in both arguments. The caller has checked ``exp_is_safe``.
+    j runs over the other rows, or, with labels, over the rows with another label: there must be
+    one. Differentiable once, in the first two arguments. The caller has checked ``exp_is_safe``.
     """
-    sums: Tensor = _SelfLogSums.apply(z_MND, inverse_temperature_M * BITS_PER_NAT)  # type: ignore[no-untyped-call]
+    scale_M = inverse_temperature_M * BITS_PER_NAT
+    sums: Tensor = _SelfLogSums.apply(z_MND, scale_M, labels_MN)  # type: ignore[no-untyped-call]
     return sums
 
 
 class _SelfLogSums(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, z_MND: Tensor, scale_M: Tensor) -> Tensor:
-        scaled_MND = z_MND * scale_M[:, None, None]
-        parts = list(map(_exponentiate, split_stack(scaled_MND), split_stack(z_MND)))
+    def forward(ctx: Any, z_MND: Tensor, scale_M: Tensor, labels_MN: Tensor | None) -> Tensor:
+        scaled_MND, zs = z_MND * scale_M[:, None, None], split_stack(z_MND)
+        labels = len(zs) * [None] if labels_MN is None else split_stack(labels_MN, like=z_MND)
+        parts = list(map(_exponentiate, split_stack(scaled_MND), zs, labels))
         sums_MN = join_stack([sums for sums, _ in parts], like=z_MND)
         powers = [block for _, blocks in parts for block in blocks]
         ctx.save_for_backward(z_MND, scale_M, sums_MN, *powers)
@@ -58,14 +63,20 @@ class _SelfLogSums(torch.autograd.Function):
         grad_MND = join_stack(gradients, like=z_MND)
         # Each logit is counted in H from both ends, hence the half.
         grad_scale_M = (grad_MND * z_MND).sum(dim=(-2, -1)) / 2 if ctx.needs_input_grad[1] else None
-        return grad_MND * scale_M[:, None, None], grad_scale_M
+        return grad_MND * scale_M[:, None, None], grad_scale_M, None
 
 
-def _exponentiate(scaled_ND: Tensor, z_ND: Tensor) -> tuple[Tensor, list[Tensor]]:
+def _exponentiate(
+    scaled_ND: Tensor, z_ND: Tensor, labels_N: Tensor | None
+) -> tuple[Tensor, list[Tensor]]:
     sums_N, powers = torch.zeros_like(z_ND[..., 0]), []
     for rows in _block_rows(z_ND.shape[-2]):
         powers_RT = times_transposed(scaled_ND[..., rows, :], z_ND[..., rows.start :, :]).exp2_()
-        powers_RT.diagonal(0, -2, -1).zero_()
+        if labels_N is None:
+            powers_RT.diagonal(0, -2, -1).zero_()
+        else:
+            is_same_RT = labels_N[..., rows, None] == labels_N[..., None, rows.start :]
+            powers_RT.masked_fill_(is_same_RT, 0)
         sums_N[..., rows] += powers_RT.sum(-1)
         sums_N[..., rows.stop :] += powers_RT[..., rows.stop - rows.start :].sum(-2)
         powers.append(powers_RT)

@@ -16,8 +16,10 @@ from trainer.losses.decoupled import (
     decoupled,
     is_partner,
     nscl,
+    nscl_plain,
     partner_similarity,
     view_logits,
+    weighted_nscl,
 )
 from trainer.losses.infonce import nt_xent
 from trainer.losses.pairs import PairShapeError
@@ -43,6 +45,29 @@ def test_agree_with_a_loop_over_anchors(
     loop_nscl = loop_decoupled(x, y, labels, tau, positive_in_denominator)
     assert ours_cl.item() == pytest.approx(loop_cl, rel=1e-10, abs=1e-10)
     assert ours_nscl.item() == pytest.approx(loop_nscl, rel=1e-10, abs=1e-10)
+
+
+@pytest.mark.parametrize("pairs", [2, 9, 130, 300], ids=lambda pairs: f"{pairs} pairs")
+@pytest.mark.parametrize("has_weights", [False, True])
+def test_the_fused_form_has_the_value_and_the_gradients_of_the_formula(
+    pairs: int, has_weights: bool
+) -> None:
+    # 300 pairs are 600 views: two blocks of rows, the lower one without its half.
+    x, y = (torch.stack([unit_rows(pairs, 6, seed=s + m) for m in range(3)]) for s in (1, 4))
+    leaves = [t.requires_grad_() for t in (x, y, torch.tensor([0.05, 0.2, 1.0]).double())]
+    labels = torch.stack([torch.arange(pairs) % (m + 2) for m in range(3)])
+    weights = torch.linspace(0.5, 1.5, pairs).expand(3, -1) if has_weights else None
+    found, expected = (
+        torch.autograd.grad(losses.sum(), leaves)
+        for losses in (
+            weighted_nscl(x, y, labels, leaves[2], weights),
+            nscl_plain(x, y, labels, leaves[2], weights),
+        )
+    )
+    losses = weighted_nscl(x, y, labels, leaves[2], weights)
+    assert_close(losses, nscl_plain(x, y, labels, leaves[2], weights), rtol=1e-12, atol=1e-12)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("tau", [0.005, 0.1, 1.0])
