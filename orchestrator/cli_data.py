@@ -1,4 +1,4 @@
-"""``rankfall data ...`` on the command line: which image sources are here, and getting others."""
+"""``rankfall data ...`` on the command line: which sources are here, and getting others."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +10,7 @@ from orchestrator.cli_options import JsonOption, print_value, refusing_bad_input
 from orchestrator.data_kind import DataKind
 
 app = typer.Typer(
-    help="Image sources: which are here, and how to get the others.",
+    help="Sources of images and of sounds: which are here, and how to get the others.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -31,7 +31,7 @@ DEFAULT_FOLDER = Path("rankfall-data")
 
 @app.command(name="list", epilog="Example: rankfall data list --json")
 def list_sources(folder: FolderOption = DEFAULT_FOLDER, as_json: JsonOption = False) -> None:
-    """Say of each source whether it is here, how many images it has, or how to get it."""
+    """Say of each source whether it is here, how many images or clips it has, or how to get it."""
     from orchestrator.command_data import list_data, show_data  # noqa: PLC0415
 
     with refusing_bad_input():

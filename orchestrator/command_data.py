@@ -1,14 +1,11 @@
-"""``rankfall data``: which image sources are here, and how to get the others."""
+"""``rankfall data``: which sources of images and sounds are here, and how to get the others."""
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -24,33 +21,15 @@ from orchestrator.data_kind import DataKind
 from orchestrator.download import Told
 from orchestrator.errors import DownloadError
 from orchestrator.published_data import PUBLISHED, get_data
+from orchestrator.sound_sources import SoundKind, find_sounds
+from orchestrator.source_row import SourceRow, study_line
 from trainer.data.images import know_images
 from trainer.errors import DataError, MissingSourceError
 from trainer.settings import DataSettings
+from trainer.trial_settings import IMAGES, SOUNDS
 
 _PACKAGES = {DataKind.GLYPHS: "fonts-aenigma", DataKind.FASHION_MNIST: "dataset-fashion-mnist"}
 _TINY_PIXELS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class SourceRow:
-    """What is known of a source here.
-
-    Attributes:
-        study: What a study says under ``data`` to use it; None if it is not here.
-        get: How to get it; None if it is here.
-        problem: Why what lies there cannot be used.
-    """
-
-    source: str
-    is_here: bool = False
-    train: int | None = None
-    test: int | None = None
-    classes: int | None = None
-    pixels: str | None = None
-    study: str | None = None
-    get: str | None = None
-    problem: str | None = None
 
 
 def list_data(folder: Path) -> list[dict[str, Any]]:
@@ -59,7 +38,9 @@ def list_data(folder: Path) -> list[dict[str, Any]]:
     Args:
         folder: Where ``rankfall data get`` puts what it gets.
     """
-    return [dataclasses.asdict(find_source(kind, folder)) for kind in DataKind]
+    rows = [find_source(kind, folder) for kind in DataKind]
+    rows += [find_sounds(kind, folder) for kind in SoundKind]
+    return [dataclasses.asdict(row) for row in rows]
 
 
 def find_source(kind: DataKind, folder: Path) -> SourceRow:
@@ -81,7 +62,7 @@ def find_source(kind: DataKind, folder: Path) -> SourceRow:
             test=facts.test_count,
             classes=facts.class_count,
             pixels=f"{height} x {width}{' rgb' if channels == 3 else ''}",
-            study=_line(given),
+            study=study_line(given),
         )
     return SourceRow(source=kind, get=how_to_get(kind), problem=problem)
 
@@ -100,10 +81,22 @@ def how_to_get(kind: DataKind) -> str:
 
 
 def show_data(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """Return the rows of :func:`list_data` as a table."""
+    """Return the rows of :func:`list_data` as two tables."""
+    images = [row for row in rows if row["form"] == IMAGES]
+    own = "data: {source: image_folder, folder: ..., image_size: 32}, one folder for each class"
+    of_images = _table(images, "images", ("train", "test", "classes", "pixels"))
+    of_images.add_row("image_folder", *["-"] * 4, Text(own))
+    sounds = [row for row in rows if row["form"] == SOUNDS]
+    own = "data: {source: manifest, folder: ...}, with a manifest.csv: path, caption, split, class"
+    of_sounds = _table(sounds, "sounds with captions", ("train", "val", "test", "classes"))
+    of_sounds.add_row("manifest", *["-"] * 4, Text(own))
+    return Group(of_images, "", of_sounds)
+
+
+def _table(rows: Sequence[Mapping[str, Any]], title: str, numbers: Sequence[str]) -> Table:
+    """Return one form's sources; ``numbers`` are fields, each a column."""
     table = Table(box=None, pad_edge=False)
-    numbers = ("train", "test", "classes", "pixels")
-    table.add_column("source")
+    table.add_column(title)
     for name in numbers:
         table.add_column(name, justify="right")
     table.add_column("in a study, or how to get it", overflow="fold")
@@ -111,8 +104,6 @@ def show_data(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
         last = f"data: {row['study']}" if row["is_here"] else row["problem"] or row["get"]
         counts = ("-" if row[name] is None else str(row[name]) for name in numbers)
         table.add_row(row["source"], *counts, Text(str(last)))
-    own = "data: {source: image_folder, folder: ..., image_size: 32}, one folder for each class"
-    table.add_row("image_folder", *["-"] * len(numbers), Text(own))
     return table
 
 
@@ -152,7 +143,7 @@ def get_source(kind: DataKind, folder: Path, mirror: str | None, console: Consol
             return lambda done, size: progress.update(task, completed=done, total=size)
 
         place = get_data(data, folder.resolve() / kind, show)
-    return _line(_settings_of(kind, place))
+    return study_line(_settings_of(kind, place))
 
 
 def _places_of(kind: DataKind, folder: Path) -> list[dict[str, Any]]:
@@ -168,9 +159,3 @@ def _settings_of(kind: DataKind, place: Path) -> dict[str, Any]:
     if kind is DataKind.TINY_IMAGENET:
         return {"source": "image_folder", "folder": str(place), "image_size": _TINY_PIXELS}
     return {"source": kind.value, "folder": str(place)}
-
-
-def _line(given: Mapping[str, object]) -> str:
-    """Return settings as they stand in a study file, on one line."""
-    text = yaml.safe_dump(dict(given), default_flow_style=True, sort_keys=False, width=math.inf)
-    return str(text).strip()

@@ -24,9 +24,19 @@ from orchestrator.data_kind import DataKind
 from orchestrator.download import PublishedFile, download
 from orchestrator.errors import DownloadError
 from orchestrator.published_data import PUBLISHED, PublishedData, get_data, unpack
+from orchestrator.sound_sources import SoundKind
+from tests.trainer.data.audio.sound_files import (
+    write_audiocaps,
+    write_clotho,
+    write_esc,
+    write_stamps,
+    write_urbansound,
+)
 from tests.trainer.data.source_files import cifar_files, write_archive, write_fashion
+from trainer.audio_settings import AudioSettings
 from trainer.data.cifar import CIFAR10
 from trainer.data.images import know_images
+from trainer.data.pair_facts import know_pairs
 from trainer.settings import DataSettings
 
 Requests = list[str]
@@ -293,7 +303,7 @@ def test_the_list_says_what_is_here_and_how_to_get_the_rest(
     code, said, _ = rankfall("list", "--folder", str(tmp_path), "--json")
     rows = {row["source"]: row for row in json.loads(said)}
     assert code == 0
-    assert list(rows) == [kind.value for kind in DataKind]
+    assert list(rows) == [*map(str, DataKind), *map(str, SoundKind)]
     assert rows["digits"]["train"] + rows["digits"]["test"] == 1797
     assert rows["fashion_mnist"]["train"] == 120
     assert rows["glyphs"]["get"] == "apt-get install fonts-aenigma"
@@ -303,3 +313,56 @@ def test_the_list_says_what_is_here_and_how_to_get_the_rest(
     code, said, _ = rankfall("list", "--folder", str(tmp_path))
     assert code == 0
     assert "rankfall data get cifar100" in said
+
+
+def write_sounds(folder: Path) -> None:
+    """Write sources of sounds as they come, some in the folder that their archive unpacks to."""
+    write_audiocaps(folder / "audiocaps")
+    write_clotho(folder / "clotho")
+    write_esc(folder / "ESC-50-master")
+    write_urbansound(folder / "urbansound8k")
+
+
+def test_sounds_are_listed_with_their_splits_and_with_what_a_study_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stamps = tmp_path / "stamps"
+    write_stamps(stamps)
+    monkeypatch.setattr("trainer.data.audio.tuxpaint.PACKAGE_FOLDER", stamps)
+    write_sounds(tmp_path)
+    code, said, _ = rankfall("list", "--folder", str(tmp_path), "--json")
+    rows = {row["source"]: row for row in json.loads(said)}
+    assert code == 0
+    assert {name for name, row in rows.items() if row["form"] == "sounds"} == set(SoundKind)
+    sizes = {name: (row["train"], row["val"], row["test"]) for name, row in rows.items()}
+    assert sizes["clotho"] == (2, 2, 2)
+    assert sizes["esc50"] == (6, 2, 2)
+    assert rows["esc50"]["classes"] == 2
+    assert rows["clotho"]["classes"] is None
+    for name in ("clotho", "esc50"):
+        study = yaml.safe_load(rows[name]["study"])
+        assert AudioSettings.model_validate(study).source == name
+        assert know_pairs(AudioSettings.model_validate(study)).train_count == sizes[name][0]
+    assert "expected at least 2 test clips, got 1" in rows["audiocaps"]["problem"]
+    assert rows["audiocaps"]["is_here"] is False
+
+
+def test_of_sounds_that_are_not_here_it_says_how_to_get_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none = tmp_path / "none"
+    monkeypatch.setattr("trainer.data.audio.tuxpaint.PACKAGE_FOLDER", none)
+    monkeypatch.setattr("trainer.data.audio.general_midi.DEFAULT_SOUNDFONT", none)
+    code, said, _ = rankfall("list", "--folder", str(tmp_path), "--json")
+    rows = {row["source"]: row for row in json.loads(said)}
+    assert code == 0
+    assert rows["general_midi"]["get"] == "apt-get install timgm6mb-soundfont"
+    assert rows["tuxpaint"]["get"] == "apt-get install tuxpaint-stamps-default"
+    for name in ("audiocaps", "clotho", "esc50", "urbansound8k"):
+        assert rows[name]["get"].startswith("put ")
+        assert rows[name]["get"].endswith(f" into {tmp_path / name}")
+    code, said, _ = rankfall("list", "--folder", str(tmp_path))
+    assert code == 0
+    assert "sounds with captions" in said
+    assert "source: manifest" in " ".join(said.split())
+    assert "sounds" in rankfall("--help")[1]
