@@ -237,8 +237,11 @@ def _keep_start(optuna_study: optuna.Study, study: Study) -> Study:
 
 
 def replicate_seed(study: Study, replicate: int) -> int:
-    """Return the seed that all trials of one replicate share, whatever their point."""
-    return derive_seed(study.name, study.seed, "replicate", replicate)
+    """Return the seed that all trials of one replicate share, whatever their point.
+
+    Studies that name one origin of their seeds share them, so they are paired.
+    """
+    return derive_seed(study.seeds_from or study.name, study.seed, "replicate", replicate)
 
 
 def _open_optuna_study(path: Path, name: str) -> optuna.Study:

@@ -34,7 +34,8 @@ def check_name(name: str) -> str:
 
 class StudyHeader(Frozen):
     """The study as a whole. ``seeds`` counts replicates, ``seed`` is what they derive from,
-    ``prior`` names the study whose boundary this one starts from.
+    ``prior`` names the study whose boundary this one starts from, ``seeds_from`` the study whose
+    seeds this one takes, so that the two are paired.
     """
 
     study: Annotated[str, AfterValidator(check_name)]
@@ -48,6 +49,7 @@ class StudyHeader(Frozen):
     align: AlignSettings | None = None
     budget: Budget
     prior: Annotated[str, AfterValidator(check_name)] | None = None
+    seeds_from: Annotated[str, AfterValidator(check_name)] | None = None
 
 
 def read_header(root: LocatedMapping, complaints: Complaints) -> StudyHeader | None:

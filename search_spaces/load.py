@@ -96,4 +96,5 @@ def _assemble(header: StudyHeader, body: Body, text: str, overrides: tuple[str, 
         overrides=overrides,
         align=header.align,
         prior=header.prior,
+        seeds_from=header.seeds_from,
     )

@@ -77,6 +77,7 @@ def check_rules(
     _check_evaluate(header, root, complaints)
     _check_align(header, settings, root, complaints)
     _check_prior(header, root, complaints)
+    _check_seeds_from(header, root, complaints)
     _check_utility(header, settings, root, complaints)
     check_pair_rules(header, settings, root, complaints)
     if header.question in (Question.BOUNDARY, Question.GRID):
@@ -196,6 +197,12 @@ def _check_prior(header: StudyHeader, root: LocatedMapping, complaints: Complain
         message = "expected another study's name, got this one's own"
     if message is not None:
         complaints.add(find_origin(root, ("prior",)), "prior", message)
+
+
+def _check_seeds_from(header: StudyHeader, root: LocatedMapping, complaints: Complaints) -> None:
+    if header.seeds_from == header.study:
+        message = "expected another study's name, got this one's own; leave it out"
+        complaints.add(find_origin(root, ("seeds_from",)), "seeds_from", message)
 
 
 def _check_utility(

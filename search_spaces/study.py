@@ -98,6 +98,7 @@ class Study:
         overrides: ``--set`` overrides, ``path=value`` each, in order. The file and these
             together are the study: ``parse_study(source_text, name, overrides)`` repeats it.
         prior: Name of the study whose boundary is this one's prior.
+        seeds_from: Name that the replicates' seeds derive from in place of this study's own.
         start: That boundary, once it is known: the ledger keeps it, no file says it.
     """
 
@@ -117,6 +118,7 @@ class Study:
     evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
     prior: str | None = None
     start: PriorBoundary | None = field(default=None, compare=False, repr=False)
+    seeds_from: str | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -128,10 +130,10 @@ class Study:
         budget: raising it continues the study.
         Of the prior, only its name counts: what that study had found is written down once.
         """
-        prior = {} if self.prior is None else {"prior": self.prior}
+        named = {"prior": self.prior, "seeds_from": self.seeds_from}
         return digest_of(
             {
-                **prior,
+                **{key: name for key, name in named.items() if name is not None},
                 "study": self.name,
                 "question": self.question,
                 "planner": self.planner,

@@ -1,10 +1,11 @@
 """Whether two arms are paired: the same first weights, batches and views, seed by seed.
 
 Seeds derive from a study's name, its ``seed`` and the replicate, so arms of one study share
-them, and so do two studies of one name in two results folders. Data, model, training, and what
-counts as collapse must agree but for what both arms name: that is what they compare. The ledger
-holds no digest of the data; the effective rank before the first step stands for it, since data,
-weights and model together give it and no objective does.
+them, and so do two studies of one name in two results folders, and a study and the one that it
+names in ``seeds_from``. Data, model, training, and what counts as collapse must agree but for
+what both arms name: that is what they compare. Not every ledger holds a digest of its data; the
+effective rank before the first step stands for it, since data, weights and model together give
+it and no objective does.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -54,13 +55,15 @@ def _check_seeds(first: StudyArm, second: StudyArm) -> None:
     if shared and all(left[r] == right[r] for r in shared):
         return
     origins = " and ".join(
-        f"those of {arm.label} from study {arm.study.name}, seed {arm.study.seed}"
+        f"those of {arm.label} from study {arm.study.seeds_from or arm.study.name}, seed "
+        f"{arm.study.seed}"
         for arm in (first, second)
     )
     raise NotPairedError(
         f"{first.label} and {second.label} are not paired: their seeds derive from different "
-        f"names ({origins}); paired are the axes of one study, and studies of one name and seed "
-        "in two results folders"
+        f"names ({origins}); paired are the axes of one study, studies of one name and seed in two "
+        "results folders, and two studies of one seed of which one has the key "
+        f"'seeds_from: {first.study.seeds_from or first.study.name}'"
     )
 
 

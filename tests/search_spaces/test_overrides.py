@@ -58,7 +58,7 @@ def test_an_override_can_repair_the_file() -> None:
             "budgt.trials=3",
             "--set budgt.trials=3: budgt: unknown key; known keys: align, budget, collapse, data, "
             "evaluate, lr, model, objective, optimise, planner, prior, question, seed, seeds, "
-            "study, train; did you mean budget?",
+            "seeds_from, study, train; did you mean budget?",
         ),
         (
             "train.momentm=0",

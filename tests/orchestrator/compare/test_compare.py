@@ -16,7 +16,14 @@ from orchestrator.compare.reading import PairReading
 from orchestrator.errors import CompareError, NotPairedError
 from orchestrator.paired import Floats, bound_mean
 from orchestrator.record import TrialRecord
-from tests.orchestrator.claims.laboratory import Truth, fill, make_outcome, make_study
+from tests.orchestrator.claims.laboratory import (
+    PROVENANCE,
+    Truth,
+    fill,
+    make_outcome,
+    make_study,
+)
+from tests.orchestrator.test_rerun import PLAIN, train_all
 from trainer.collapse.regime import Regime
 
 SEEDS = 10
@@ -98,6 +105,47 @@ def test_studies_of_one_name_in_two_folders_are_paired(tmp_path: Path) -> None:
     fill(make_study("seeds=5", "objective.kind=infonce"), tmp_path / "b" / "lab", _flat(0.6))
     (found,) = compare(tmp_path, str(tmp_path / "a/lab"), str(tmp_path / "b/lab"))
     assert found.difference == pytest.approx(0.1)
+
+
+def test_a_study_that_takes_anothers_seeds_is_paired_with_it_and_others_are_told_how(
+    tmp_path: Path,
+) -> None:
+    fill(make_study("seeds=5"), tmp_path / "lab", _flat(0.5))
+    taking = make_study("seeds=5", "study=other", "seeds_from=lab")
+    fill(taking, tmp_path / "other", _flat(0.6))
+    fill(make_study("seeds=5", "study=third", "seeds_from=other"), tmp_path / "third", _flat(0.7))
+    (found,) = compare(tmp_path, "lab", "other")
+    assert found.difference == pytest.approx(0.1)
+    with pytest.raises(NotPairedError, match=r"two studies of one seed .* 'seeds_from: lab'"):
+        compare(tmp_path, "lab", "third")
+
+
+def test_two_really_trained_studies_of_one_origin_start_equal_and_are_compared(
+    tmp_path: Path,
+) -> None:
+    narrow = PLAIN.replace("norm: [none, batch]", "norm: none").replace("1.0e+20", "0.2")
+    text = narrow.replace("seeds: 2", "seeds: 5").replace("kind: infonce", "kind: KIND")
+    first = train_all(tmp_path, text.replace("KIND", "infonce"))
+    other = text.replace("study: small", "study: other\nseeds_from: small")
+    second = train_all(tmp_path, other.replace("KIND", "dcl"))
+    for ledger in (first, second):
+        ledger.set_provenance(PROVENANCE)
+    starts = [
+        [r.outcome.initial["effective_rank"] for r in ledger.records() if r.outcome]
+        for ledger in (first, second)
+    ]
+    assert starts[0] == starts[1]
+    assert len(set(starts[0])) == 5
+    (found,) = compare(tmp_path, "small", "other")
+    scores = [
+        [r.outcome.measures["knn_accuracy"] for r in ledger.records() if r.outcome]
+        for ledger in (first, second)
+    ]
+    assert found.difference == pytest.approx(float(np.mean(np.subtract(*scores[::-1]))))
+    unpaired = train_all(tmp_path, text.replace("KIND", "dcl").replace("small", "third"))
+    unpaired.set_provenance(PROVENANCE)
+    with pytest.raises(NotPairedError, match="seeds_from: small"):
+        compare(tmp_path, "small", "third")
 
 
 def _flat(value: float) -> Truth:
