@@ -5,11 +5,13 @@ import json
 from collections.abc import Iterable, Mapping
 
 from search_spaces.axis import Axis, RangeAxis
+from trainer.audio_settings import AUDIO_SOURCES
 
 DIGEST_CHARACTERS = 12
 
 MEANT_BEFORE: Mapping[str, object] = {
     "data.classes": None,
+    "data.hard_negatives": 0,
     "data.augment.policy": "simple",
     "data.augment.crop_low": 0.08,
     "data.augment.flip": 0.5,
@@ -33,12 +35,16 @@ MEANT_BEFORE: Mapping[str, object] = {
     "evaluate.zero_shot": False,
     "evaluate.drift": False,
     "objective.temperature_mode": "fixed",
+    "objective.similarities": "online",
 }
 """Settings that came after the first studies were run, and what those studies meant without them.
 
 At this value a setting does not count for the digest, so that it continues the ledgers from
 before it. If its default ever changes, the value here stays.
 """
+
+MEANT_BEFORE_OF_SOUNDS: Mapping[str, object] = {"data.imbalance": 1.0}
+"""The same for settings that came to studies of sounds after those of images had them."""
 
 MEANT_BEFORE_BY_KIND: Mapping[tuple[str, str], object] = {
     ("supcon", "objective.label_fraction"): 1.0,
@@ -74,11 +80,13 @@ def flatten(tree: Mapping[str, object], prefix: str = "") -> dict[str, object]:
 def drop_unsaid(settings: Mapping[str, object]) -> dict[str, object]:
     """Return settings by dotted path without those of :data:`MEANT_BEFORE` at the value there.
 
-    The settings are of one trial, its ``objective.kind`` among them.
+    The settings are of one trial, ``objective.kind`` and ``data.source`` among them.
     """
     kind = str(settings.get("objective.kind"))
     of_kind = {path: v for (own, path), v in MEANT_BEFORE_BY_KIND.items() if own == kind}
-    unsaid = {**MEANT_BEFORE, **of_kind}
+    is_sounds = settings.get("data.source") in AUDIO_SOURCES
+    of_form = MEANT_BEFORE_OF_SOUNDS if is_sounds else {}
+    unsaid = {**MEANT_BEFORE, **of_form, **of_kind}
     return {
         path: value
         for path, value in settings.items()

@@ -109,7 +109,10 @@ class AudioAugmentSettings(Frozen):
 
 
 class GeneralMidiSettings(Frozen):
-    """Clips of 1 to 3 notes, one after the other, rendered from a soundfont.
+    """Clips of 1 to 3 notes, or up to 8, one after the other, rendered from a soundfont.
+
+    Each of a clip's notes has an equal share of ``clip_seconds``, and captions name all of them:
+    more events and more seconds make longer pairs.
 
     ``soundfont`` and ``test_soundfont`` are absolute paths of .sf2 or .sf3 files; without the
     first it is Debian's TimGM6mb. With the second, the test clips - same notes, same captions -
@@ -131,8 +134,8 @@ class GeneralMidiSettings(Frozen):
     train_clips: PositiveInt = 2000
     val_clips: PositiveInt = 250
     test_clips: PositiveInt = 500
-    fewest_events: Annotated[int, Field(ge=1, le=3)] = 1
-    most_events: Annotated[int, Field(ge=1, le=3)] = 3
+    fewest_events: Annotated[int, Field(ge=1, le=8)] = 1
+    most_events: Annotated[int, Field(ge=1, le=8)] = 3
     instruments: Literal["all", "melodic", "percussion"] = "all"
     held_out: Literal["notes", "combinations", "both"] = "both"
     imbalance: Annotated[float, Field(ge=1.0, le=1000.0)] = 1.0
@@ -177,6 +180,14 @@ class AudioSettings(Frozen):
     year) instead of refusing the source. ``file_rate_hz`` is the sample rate that all files must
     have; without it any rate is taken. All are resampled to ``sample_rate_hz``, and the mean of
     their channels is taken.
+
+    ``imbalance`` thins out the train split's classes, in the source's order, each by the same
+    factor more than the one before, until the last has 1 / ``imbalance`` of its clips; it is drawn
+    by ``split_seed``, and every train clip must have one class (General MIDI, whose clips are
+    drawn, has an ``imbalance`` of its own).
+
+    ``hard_negatives`` K: of every batch, K pairs are the hardest negatives of one other, by how
+    alike frozen captions are (:mod:`trainer.data.hard_negatives`); 0 draws batches at random.
     """
 
     source: AudioSourceName = "general_midi"
@@ -189,6 +200,8 @@ class AudioSettings(Frozen):
     test_share: Share | None = Field(default_factory=_default_test_share)
     split_seed: Annotated[int, Field(ge=0)] = 0
     limit: PositiveInt | None = None
+    imbalance: Annotated[float, Field(ge=1.0, le=100.0)] = 1.0
+    hard_negatives: Annotated[int, Field(ge=0)] = 0
     missing: Literal["refuse", "skip"] = "refuse"
     file_rate_hz: Annotated[int, Field(ge=1000, le=384_000)] | None = None
     sample_rate_hz: SampleRateHz = 32_000

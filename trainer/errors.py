@@ -21,7 +21,8 @@ TrainerError
 └── ObjectiveError              an objective cannot be built or evaluated as asked
     ├── MixedStructureError     members of one stack differ in more than scalars
     ├── PrototypeCountError     more class prototypes than the embedding dimension holds
-    └── NoNegativeError         no anchor of the batch has a negative
+    ├── NoNegativeError         no anchor of the batch has a negative
+    └── NoLikenessError         frozen features are asked for where there are none
 """
 
 
@@ -124,3 +125,7 @@ class PrototypeCountError(ObjectiveError):
 
 class NoNegativeError(ObjectiveError):
     """No anchor of the batch has a sample of a different class to be told from."""
+
+
+class NoLikenessError(ObjectiveError):
+    """An objective compares frozen features, and the batch comes without."""

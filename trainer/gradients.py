@@ -113,6 +113,19 @@ class Batch(NamedTuple):
     views_MVBF: Tensor
     labels_MB: Tensor
     labelled_MB: Tensor
+    likeness_MSBB: Tensor | None = None
+
+    def take(self, rows: slice) -> "Batch":
+        """Return what these members train on."""
+        likeness_MSBB = None if self.likeness_MSBB is None else self.likeness_MSBB[rows]
+        own = self.views_MVBF[rows], self.labels_MB[rows], self.labelled_MB[rows]
+        return Batch(*own, likeness_MSBB)
+
+    def embedded(self, views_MND: Tensor) -> ObjectiveBatch:
+        """Return the batch as an objective takes it: its projections, and all but its inputs."""
+        return ObjectiveBatch(
+            views_MND, self.labels_MB, self.labelled_MB, likeness_MSBB=self.likeness_MSBB
+        )
 
 
 class Gradients(NamedTuple):
@@ -163,7 +176,7 @@ def differentiate(
     total = Gradients(losses_M, _empty_like(parameters), [_empty_like(named) for named in own])
     for part in parts:
         rows = part.rows
-        part_batch = Batch(*(tensor[rows] for tensor in batch))
+        part_batch = batch.take(rows)
         found = _differentiate_part(
             part,
             _rows(parameters, rows),
@@ -246,9 +259,7 @@ def _pull(
     """Return losses and their gradients by the projections and the objectives' parameters."""
     if len(part.pieces) == 1 and crew.size == 1:
         with torch.no_grad():
-            found = part.pieces[0].objective.differentiate(
-                ObjectiveBatch(projections_MND, batch.labels_MB, batch.labelled_MB)
-            )
+            found = part.pieces[0].objective.differentiate(batch.embedded(projections_MND))
         if found is not None:
             return found
     losses_M = _losses(part, own, projections_MND.requires_grad_(), batch, crew)
@@ -303,16 +314,18 @@ def _gradients(
 def _losses(
     part: Part, own: Sequence[Tensors], projections_MND: Tensor, batch: Batch, crew: Crew
 ) -> Tensor:
-    everything = crew.gather_views(projections_MND), batch.labels_MB, batch.labelled_MB
+    views_MND = crew.gather_views(projections_MND)
     if len(part.pieces) == 1:
-        return part.pieces[0].objective(own[0], ObjectiveBatch(*everything))
+        return part.pieces[0].objective(own[0], batch.embedded(views_MND))
     # Cut once: each slice of its own would cost a stack of zeros and a sum in the backward pass.
     sizes = [piece.rows.stop - piece.rows.start for piece in part.pieces]
-    cut = (torch.split(tensor, sizes) for tensor in everything)
-    losses = [
-        piece.objective(parameters, ObjectiveBatch(*tensors))
-        for piece, parameters, *tensors in zip(part.pieces, own, *cut, strict=True)
-    ]
+    losses, start = [], 0
+    for piece, parameters, rows_MND in zip(
+        part.pieces, own, torch.split(views_MND, sizes), strict=True
+    ):
+        rows = slice(start, start + len(rows_MND))
+        losses.append(piece.objective(parameters, batch.take(rows).embedded(rows_MND)))
+        start = rows.stop
     return torch.cat(losses)
 
 

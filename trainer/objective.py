@@ -47,6 +47,7 @@ __all__ = [
     "build_objective",
     "structure",
     "uses_labels",
+    "uses_likeness",
 ]
 
 STACKED_SCALARS = frozenset(
@@ -110,6 +111,11 @@ def uses_labels(settings: ObjectiveSettings) -> bool:
             return False
         case unknown:
             assert_never(unknown)
+
+
+def uses_likeness(settings: ObjectiveSettings) -> bool:
+    """Return whether the objective asks a batch for the likeness of its frozen features."""
+    return isinstance(settings, DynamicSVRSettings) and settings.similarities == "offline"
 
 
 def build_objective(  # noqa: C901, PLR0911, PLR0912 - one arm per kind, nothing else

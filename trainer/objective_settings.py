@@ -234,10 +234,17 @@ class DynamicSVRSettings(SVRSettings):
     """DynamicSVR: a small network per side predicts each anchor's radius from its similarities.
 
     Its width is the batch size, so every batch must have the same.
+
+    ``similarities``: ``online`` are those of the anchor's embedding with those of all partners in
+    the batch, which move as the towers learn (the paper's). ``offline`` are those of frozen
+    features, computed once: of a caption with the batch's captions for radii of texts, of a sound
+    with its sounds for radii of sounds (:mod:`trainer.data.frozen_rows`); of audio-text studies
+    alone.
     """
 
     kind: Literal["dynamic_svr"] = "dynamic_svr"
     beta: Annotated[float, Field(ge=0.0, le=100.0)] = 0.01
+    similarities: Literal["online", "offline"] = "online"
 
 
 ObjectiveSettings = Annotated[

@@ -28,6 +28,7 @@ class PairProbe:
 
     audio_BF: Tensor
     text_BF: Tensor
+    clips_B: Tensor
     labels_B: Tensor
     _before: dict[str, Tensor] = field(default_factory=dict)
 
@@ -42,6 +43,7 @@ class PairProbe:
         return cls(
             data.clips.plain(split.positions_N[clips_B]),
             split.captions.inputs_TF[first_B],
+            clips_B,
             split.labels_N[clips_B],
         )
 
@@ -70,11 +72,17 @@ class PairProbe:
 
     def _measure_groups(self, stack: Stack, views_MND: Tensor) -> list[dict[str, float]]:
         found: list[dict[str, float]] = []
+        likeness_SBB = stack.likeness(self.clips_B)
         for group in stack.groups:
             rows = slice(len(found), len(found) + group.size)
             labels_MB = self.labels_B.expand(group.size, -1)
             batch = ObjectiveBatch(
-                views_MND[rows], labels_MB, torch.ones_like(labels_MB, dtype=torch.bool)
+                views_MND[rows],
+                labels_MB,
+                torch.ones_like(labels_MB, dtype=torch.bool),
+                likeness_MSBB=None
+                if likeness_SBB is None
+                else likeness_SBB.expand(group.size, -1, -1, -1),
             )
             drift = drift_grad_measures(group.objective, group.parameters, batch)
             radii = radius_measures(group.objective, group.parameters, batch)

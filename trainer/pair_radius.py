@@ -54,11 +54,13 @@ def radius_measures(
     measures = []
     for member in range(len(batch.views_MND)):
         own = {name: value[[member]].detach() for name, value in parameters.items()}
+        likeness_MSBB = batch.likeness_MSBB
         row = replace(
             batch,
             views_MND=batch.views_MND[[member]].detach(),
             labels_MB=batch.labels_MB[[member]],
             labelled_MB=batch.labelled_MB[[member]],
+            likeness_MSBB=None if likeness_MSBB is None else likeness_MSBB[[member]],
         )
         measures.append(_measure_alone(objective.select([member]), own, row))
     return measures
@@ -75,7 +77,8 @@ def _measure_alone(
     distance_1B = torch.linalg.vector_norm((y_1BD - x_1BD).double(), dim=-1)
     measures = {"pair_distance": distance_1B.mean()}
     if isinstance(objective, Regularized):
-        measures |= _measure_support(objective, parameters, x_1BD, y_1BD, distance_1B)
+        radii = objective.radii(parameters, x_1BD, y_1BD, batch.likeness_MSBB)
+        measures |= _measure_support(objective, parameters, x_1BD, y_1BD, distance_1B, radii)
     values = {name: float(value) for name, value in measures.items()}
     return {name: value for name, value in values.items() if math.isfinite(value)}
 
@@ -86,8 +89,9 @@ def _measure_support(
     x_1BD: Tensor,
     y_1BD: Tensor,
     distance_1B: Tensor,
+    radii: tuple[Tensor, Tensor | None],
 ) -> dict[str, Tensor]:
-    radius_x, radius_y = objective.radii(parameters, x_1BD, y_1BD)
+    radius_x, radius_y = radii
     sides = [(x_1BD, y_1BD, radius_x)]
     if radius_y is not None:
         sides.append((y_1BD, x_1BD, radius_y))

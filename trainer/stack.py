@@ -16,6 +16,8 @@ from torch import Tensor
 from trainer.cohort import Cohort, Member
 from trainer.crew import ALONE, Crew
 from trainer.data.batches import draw_label_mask
+from trainer.data.frozen_rows import FrozenRows
+from trainer.data.pair_data import PairData
 from trainer.data.training_data import TrainingData
 from trainer.errors import MicroBatchError, SplitError
 from trainer.flat_state import prefixed, take_like, under
@@ -24,7 +26,7 @@ from trainer.groups import Group, build_groups, select_groups
 from trainer.models.for_data import model_for
 from trainer.models.protocol import Model, Tensors
 from trainer.norms import clip_scales, scale_members
-from trainer.objective import structure, uses_labels
+from trainer.objective import structure, uses_labels, uses_likeness
 from trainer.objective_settings import ObjectiveSettings
 from trainer.optimizers.build import build_optimizer
 from trainer.optimizers.protocol import Optimizer
@@ -59,6 +61,7 @@ class Stack:
         self._labels_N = data.train_labels_N
         self._masks_MN = _label_masks(self.members, data)
         self._uses_labels = any(uses_labels(member.objective) for member in self.members)
+        self._frozen = _frozen_rows(self.members, data)
         self._optimizer: Optimizer = build_optimizer(cohort.train, self.members, device, dtype)
         self._route = Route.of(cohort.train, crew)
         self._clip_norm = cohort.train.clip_norm
@@ -75,7 +78,7 @@ class Stack:
 
         A member with a non-finite loss steps into NaN and stays there; the caller removes it.
         """
-        batch = Batch(views_MVBF, *self._look_up(indices_MB))
+        batch = Batch(views_MVBF, *self._look_up(indices_MB), self._compare(indices_MB))
         gradients = differentiate(
             self._parts, self.parameters, self._running, self._groups, batch, self._route
         )
@@ -109,6 +112,13 @@ class Stack:
             for i in range(2)
         )
         return features, projections
+
+    def likeness(self, indices_B: Tensor) -> Tensor | None:
+        """Return how alike the frozen features of train clips are, (2, B, B).
+
+        None where no member's objective asks for it, or the data have none.
+        """
+        return None if self._frozen is None else self._frozen.likeness(indices_B)
 
     @property
     def groups(self) -> Sequence[Group]:
@@ -161,6 +171,15 @@ class Stack:
             return indices_MB.narrow(1, 0, 0), self._masks_MN.narrow(1, 0, 0)
         return self._labels_N[indices_MB], self._masks_MN.gather(1, indices_MB)
 
+    def _compare(self, indices_MB: Tensor) -> Tensor | None:
+        """Return :meth:`likeness` of each member's batch, (M, 2, B, B), once for a seed."""
+        if self._frozen is None:
+            return None
+        seeds = [member.seed for member in self.members]
+        batches = dict(zip(seeds, indices_MB, strict=True))
+        by_seed = {seed: self._frozen.likeness(own_B) for seed, own_B in batches.items()}
+        return torch.stack([by_seed[seed] for seed in seeds])
+
     def _check_micro_batches(self) -> None:
         if self._route.micro_pairs is not None and self._running:
             raise MicroBatchError(
@@ -196,6 +215,12 @@ class Stack:
                 for own, scale in zip(gradients.groups, scales, strict=True)
             ],
         )
+
+
+def _frozen_rows(members: Sequence[Member], data: TrainingData) -> FrozenRows | None:
+    if isinstance(data, PairData) and any(uses_likeness(m.objective) for m in members):
+        return FrozenRows.of(data)
+    return None
 
 
 def _label_masks(members: Sequence[Member], data: TrainingData) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from torch.testing import assert_close
 
+from trainer.errors import NoLikenessError
 from trainer.objective import (
     Objective,
     ObjectiveBatch,
@@ -21,6 +22,7 @@ from trainer.objective import (
     build_objective,
     structure,
     uses_labels,
+    uses_likeness,
 )
 from trainer.objective_settings import ObjectiveSettings
 
@@ -51,21 +53,33 @@ def context_for(batch: ObjectiveBatch) -> ObjectiveContext:
 def random_batch(
     pairs: int, dim: int, seed: int = 0, dtype: torch.dtype = torch.float64
 ) -> ObjectiveBatch:
-    """Return correlated random views of MEMBERS members, three classes, two thirds labelled."""
+    """Return correlated random views of MEMBERS members, three classes, two thirds labelled.
+
+    The likeness of their frozen features has nothing to do with the views.
+    """
     generator = torch.Generator().manual_seed(seed)
     x_MBD = torch.randn(MEMBERS, pairs, dim, generator=generator, dtype=torch.float64)
     noise_MBD = torch.randn(MEMBERS, pairs, dim, generator=generator, dtype=torch.float64)
     labels_B = torch.arange(pairs) % CLASSES
+    frozen_MSBD = torch.randn(MEMBERS, 2, pairs, dim, generator=generator, dtype=torch.float64)
+    frozen_MSBD = normalize(frozen_MSBD, dim=-1)
     return ObjectiveBatch(
         torch.cat([x_MBD, x_MBD + noise_MBD], dim=1).to(dtype),
         labels_B.expand(MEMBERS, -1),
         (torch.arange(pairs) % 3 != 2).expand(MEMBERS, -1),
+        likeness_MSBB=(frozen_MSBD @ frozen_MSBD.mT).to(dtype),
     )
 
 
 def take_members(batch: ObjectiveBatch, keep: list[int]) -> ObjectiveBatch:
     """Return the batch of a few members only."""
-    return ObjectiveBatch(batch.views_MND[keep], batch.labels_MB[keep], batch.labelled_MB[keep])
+    assert batch.likeness_MSBB is not None
+    return ObjectiveBatch(
+        batch.views_MND[keep],
+        batch.labels_MB[keep],
+        batch.labelled_MB[keep],
+        likeness_MSBB=batch.likeness_MSBB[keep],
+    )
 
 
 def with_views(batch: ObjectiveBatch, x_MBD: Tensor, y_MBD: Tensor) -> ObjectiveBatch:
@@ -203,6 +217,16 @@ class ObjectiveContract:
         else:
             assert evaluate(objective, none).is_bit_equal(evaluate(objective, batch))
 
+    def test_frozen_features_are_missed_by_those_only_that_say_they_use_them(self) -> None:
+        batch = random_batch(12, 5)
+        none = replace(batch, likeness_MSBB=None)
+        objective = self.build(batch)
+        if uses_likeness(self.members[0]):
+            with pytest.raises(NoLikenessError, match="needs the frozen features of clips"):
+                evaluate(objective, none)
+        else:
+            assert evaluate(objective, none).is_bit_equal(evaluate(objective, batch))
+
     def test_selected_members_keep_their_bits(self) -> None:
         batch = random_batch(9, 4)
         objective, keep = self.build(batch), [2, 0]
@@ -238,10 +262,13 @@ class ObjectiveContract:
             pytest.skip("the definition reads the negatives in their order")
         batch = random_batch(12, 5)
         order = torch.randperm(12, generator=torch.Generator().manual_seed(3))
+        likeness_MSBB = batch.likeness_MSBB
+        assert likeness_MSBB is not None
         shuffled = ObjectiveBatch(
             torch.cat([view_MBD[:, order] for view_MBD in batch.pair], dim=1),
             batch.labels_MB[:, order],
             batch.labelled_MB[:, order],
+            likeness_MSBB=likeness_MSBB[:, :, order][..., order],
         )
         objective = self.build(batch)
         ours, theirs = evaluate(objective, shuffled), evaluate(objective, batch)

@@ -87,6 +87,30 @@ def test_a_member_has_the_same_bits_alone_and_among_others(
         assert train_by_trial(alone) == {member.trial: together[member.trial]}
 
 
+def test_hard_negatives_and_frozen_features_leave_a_member_its_bits(folder: Path) -> None:
+    kinds: dict[str, dict[str, Any]] = {
+        "infonce": {},
+        "dynamic_svr": {"similarities": "offline"},
+        "static_svr": {},
+    }
+    members = [
+        make_member(f"{kind}-{seed}", lr=0.003, seed=seed, kind=kind, **settings)
+        for kind, settings in kinds.items()
+        for seed in (1, 2)
+    ]
+    data = tones(folder, hard_negatives=6)
+    evaluate = {"drift": True}
+    together = train_by_trial(make_pair_cohort(members, data, evaluate=evaluate))
+    for member in members:
+        alone = make_pair_cohort([member], data, evaluate=evaluate)
+        assert train_by_trial(alone) == {member.trial: together[member.trial]}
+    plain = make_pair_cohort(members[:1], tones(folder))
+    assert train_by_trial(plain)["infonce-1"].measures != together["infonce-1"].measures
+    online = make_member("dynamic_svr-1", lr=0.003, seed=1, kind="dynamic_svr")
+    other = train_by_trial(make_pair_cohort([online], data, evaluate=evaluate))["dynamic_svr-1"]
+    assert other.measures["radius"] != together["dynamic_svr-1"].measures["radius"]
+
+
 def test_encoders_from_scratch_learn_from_wave_files_and_words(folder: Path) -> None:
     members = [make_member("a", lr=0.003, kind="infonce", temperature=0.1)]
     cohort = make_pair_cohort(members, tones(folder), model=TRAINED, train={"steps": 80})

@@ -11,7 +11,11 @@ from torch import Tensor
 
 from trainer.audio_settings import AudioSettings
 from trainer.data.audio.augment import augment_log_mels, augment_waveforms
-from trainer.data.audio.log_mel import LogMels
+from trainer.data.audio.log_mel import LogMels, compute_log_mels
+from trainer.data.audio.pooled_mel import pool_log_mels
+
+_SEGMENTS = 4
+"""Stretches of a clip that frozen features tell apart where the encoder is trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,10 @@ class FeatureRows:
     def views(self, positions_B: Tensor, generator: torch.Generator) -> Tensor:
         """Return the features of clips, (B, F)."""
         del generator
+        return self.plain(positions_B)
+
+    def frozen(self, positions_B: Tensor) -> Tensor:
+        """Return the features of clips, (B, F)."""
         return self.plain(positions_B)
 
 
@@ -59,6 +67,10 @@ class LogMelRows:
         log_mels_BKX = self._take(positions_B)
         augment = self.settings.augment
         return self._finish(augment_log_mels(log_mels_BKX, augment, self.settings.mel, generator))
+
+    def frozen(self, positions_B: Tensor) -> Tensor:
+        """Return means and deviations of the mel bands, (B, 8 K)."""
+        return _pool(self._take(positions_B))
 
     def _take(self, positions_B: Tensor) -> Tensor:
         return self.log_mels.take(positions_B.cpu(), self.device)
@@ -92,5 +104,15 @@ class WaveformRows:
         views_BL = augment_waveforms(self._take(positions_B), self.settings.augment, generator)
         return views_BL.to(self.dtype)
 
+    def frozen(self, positions_B: Tensor) -> Tensor:
+        """Return means and deviations of the mel bands, (B, 8 K)."""
+        waveforms_BL = self._take(positions_B)
+        rate_hz, mel = self.settings.sample_rate_hz, self.settings.mel
+        return _pool(compute_log_mels(waveforms_BL, rate_hz, mel))
+
     def _take(self, positions_B: Tensor) -> Tensor:
         return self.waveforms_NL[positions_B.cpu()].to(self.device).float()
+
+
+def _pool(log_mels_BKX: Tensor) -> Tensor:
+    return pool_log_mels(log_mels_BKX, min(_SEGMENTS, log_mels_BKX.shape[2]))

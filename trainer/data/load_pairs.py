@@ -3,6 +3,7 @@
 Shape legend: N = clips of a source or split, T = captions, F = flat inputs of an encoder.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +16,9 @@ from trainer.data.audio.prompts import prompts
 from trainer.data.audio.source import SPLITS, AudioSource, Split
 from trainer.data.audio.waveforms import load_waveforms
 from trainer.data.clip_rows import FeatureRows, LogMelRows, WaveformRows
+from trainer.data.frozen_rows import caption_rows
 from trainer.data.frozen_towers import audio_features
+from trainer.data.hard_negatives import HardNegatives, Namesakes
 from trainer.data.pair_data import Captions, ClipRows, PairData, PairSplit
 from trainer.data.pair_facts import count_classes, label_of
 from trainer.data.text_inputs import prepare_texts
@@ -57,13 +60,17 @@ def load_pairs(
     )
     lengths = [len(texts) for texts in lists]
     texts = dict(zip([*SPLITS, *asked], torch.split(prepared.inputs_TF, lengths), strict=True))
+    splits = {s: _split(source, s, written[s], texts[s], device) for s in SPLITS}
+    is_features = not prepared.vocabulary
     return PairData(
         clips=_clip_rows(source, settings, towers, device, dtype),
-        splits={s: _split(source, s, written[s], texts[s], device) for s in SPLITS},
+        splits=splits,
         languages=source.languages,
         prompts={language: texts[language] for language in asked},
         class_count=count_classes(source),
         vocabulary=prepared.vocabulary,
+        train_texts=written["train"].texts,
+        hard_negatives=_hard_negatives(settings, splits, written["train"], is_features=is_features),
         settings=settings,
     )
 
@@ -94,6 +101,19 @@ def _clip_rows(
         return WaveformRows(load_waveforms(source, settings), settings, device, dtype)
     log_mels = load_log_mels(source, settings, device)
     return LogMelRows(log_mels, takes == "log_mel", settings, device, dtype)
+
+
+def _hard_negatives(
+    settings: AudioSettings,
+    splits: Mapping[Split, PairSplit],
+    train: _Written,
+    *,
+    is_features: bool,
+) -> HardNegatives | None:
+    if not settings.hard_negatives:
+        return None
+    rows_NC = caption_rows(splits["train"].captions, train.texts, is_features=is_features)
+    return HardNegatives(settings.hard_negatives, rows_NC, Namesakes.of(train.texts, train.clip_T))
 
 
 def _split(

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from trainer.audio_settings import AudioSettings
 from trainer.data.audio.source import Split
+from trainer.data.hard_negatives import HardNegatives
 from trainer.data.transfer import send
 
 TEXT: Final = 0
@@ -38,6 +39,12 @@ class ClipRows(Protocol):
 
     def views(self, positions_B: Tensor, generator: torch.Generator) -> Tensor:
         """Return random views of clips (B, F), drawn from a CPU generator."""
+        ...
+
+    def frozen(self, positions_B: Tensor) -> Tensor:
+        """Return features (B, C) that no training changes: those of an encoder that stays as it
+        is, or else means and deviations of mel bands.
+        """
         ...
 
 
@@ -97,6 +104,8 @@ class PairData:
             languages in which the classes have names.
         class_count: Number of classes K, at least 1.
         vocabulary: How many token ids there are; 0 where the text encoder takes none.
+        train_texts: The captions of the train split as text, in their order.
+        hard_negatives: Composes batches, where ``data.hard_negatives`` asks for it.
         settings: What they were loaded by.
     """
 
@@ -106,6 +115,8 @@ class PairData:
     prompts: Mapping[str, Tensor]
     class_count: int
     vocabulary: int
+    train_texts: tuple[str, ...]
+    hard_negatives: HardNegatives | None
     settings: AudioSettings
 
     @property

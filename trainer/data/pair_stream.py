@@ -21,6 +21,7 @@ class PairStream:
     """The batches of one replicate: epochs without replacement, ragged rest dropped.
 
     A clip is heard in a new view each time, and one of its captions, of any language, is drawn.
+    With ``data.hard_negatives`` an epoch is cut into other batches, see there.
     """
 
     data: PairData
@@ -33,13 +34,18 @@ class PairStream:
         Rows of the narrower view are filled up with zeros.
         """
         split = self.data.splits["train"]
-        count = len(split.labels_N)
-        clips_B = send(draw_rows(count, self.batch_size, self.seed, step), split.labels_N)
+        clips_B = send(self._draw_rows(step), split.labels_N)
         audio_BF = self.data.clips.views(
             split.positions_N[clips_B], generator_for(self.seed, "augment", step)
         )
         drawn_B = split.captions.draw(clips_B, generator_for(self.seed, "caption", step))
         return ViewBatch(stack_views(split.captions.inputs_TF[drawn_B], audio_BF), clips_B)
+
+    def _draw_rows(self, step: int) -> Tensor:
+        if self.data.hard_negatives is not None:
+            return self.data.hard_negatives.draw_rows(self.batch_size, self.seed, step)
+        count = len(self.data.splits["train"].labels_N)
+        return draw_rows(count, self.batch_size, self.seed, step)
 
 
 def stack_views(text_BF: Tensor, audio_BG: Tensor) -> Tensor:

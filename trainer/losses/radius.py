@@ -81,16 +81,30 @@ def predict_radius(
     Raises:
         PredictorWidthError: If the predictor was built for another batch size.
     """
-    batch, width = partners_MBD.shape[-2], predictor.weight_1.shape[-1]
-    if width != batch:
-        raise PredictorWidthError(
-            f"the radius predictor takes {width} similarities but the batch has {batch} pairs: "
-            "build it for the gathered batch size and drop the last incomplete batch"
-        )
+    _check_width(partners_MBD.shape[-2], predictor)
     with torch.no_grad():
         anchors_MAD = promote_half(anchors_MAD)
         tau_M11 = as_member_scalar(temperature, anchors_MAD)[..., None, None]
         similarities_MAB = (anchors_MAD / tau_M11) @ promote_half(partners_MBD).mT
+    return radius_of_similarities(similarities_MAB, predictor, first)
+
+
+def radius_of_similarities(
+    similarities_MAB: Tensor, predictor: Predictor, first: int = 0
+) -> Tensor:
+    """Return R_i = f(S_i) for every anchor, shape [..., A], from similarities known already.
+
+    Args:
+        similarities_MAB: S, each anchor with all candidates of the (gathered) batch, divided by
+            the temperature; no gradient goes through it.
+        predictor: Parameters with leading dims that broadcast against [...].
+        first: Column that is the partner of anchor 0; the others follow.
+
+    Raises:
+        PredictorWidthError: If the predictor was built for another batch size.
+    """
+    _check_width(similarities_MAB.shape[-1], predictor)
+    similarities_MAB = similarities_MAB.detach()
     hidden_MAH = partner_first(similarities_MAB, first)
     hidden_MAH = relu(_apply(predictor.weight_1, predictor.bias_1, hidden_MAH))
     hidden_MAH = relu(_apply(predictor.weight_2, predictor.bias_2, hidden_MAH))
@@ -122,6 +136,15 @@ def partner_first(similarities_MAB: Tensor, first: int = 0) -> Tensor:
     order_AB = torch.where(columns_B > partner_A1, columns_B, columns_B - 1)
     order_AB[:, :1] = partner_A1
     return similarities_MAB.gather(-1, order_AB.expand_as(similarities_MAB))
+
+
+def _check_width(batch: int, predictor: Predictor) -> None:
+    width = predictor.weight_1.shape[-1]
+    if width != batch:
+        raise PredictorWidthError(
+            f"the radius predictor takes {width} similarities but the batch has {batch} pairs: "
+            "build it for the gathered batch size and drop the last incomplete batch"
+        )
 
 
 def _apply(weight_MOI: Tensor, bias_MO: Tensor, inputs_MAI: Tensor) -> Tensor:

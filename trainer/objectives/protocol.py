@@ -1,6 +1,6 @@
 """What the training loop hands to an objective, and what it expects of one.
 
-Shape legend: M = members, B = pairs in the batch, N = 2B rows, D = embedding dim.
+Shape legend: M = members, B = pairs in the batch, N = 2B rows, D = embedding dim, S = 2 sides.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,12 +22,15 @@ class ObjectiveBatch:
         is_unit: The rows have unit length already, and objectives on unit rows take them as they
             are: what autograd returns is then the gradient in the ambient space, not its part
             along the sphere. For measuring only; training hands over raw projections.
+        likeness_MSBB: Cosines of frozen features of the first views with each other, and of the
+            second ones, (M, 2, B, B); None where no objective asks for them, or there are none.
     """
 
     views_MND: Tensor
     labels_MB: Tensor
     labelled_MB: Tensor
     is_unit: bool = False
+    likeness_MSBB: Tensor | None = None
 
     @property
     def pair(self) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
 """StaticSVR and DynamicSVR: a base objective regularised by support vectors.
 
 Shape legend: M = members, B = pairs, D = embedding dim, R = radii of a member (1 for both sides
-together, 2 for one each).
+together, 2 for one each), S = 2 sides.
 """
 
 from abc import ABC, abstractmethod
@@ -12,7 +12,14 @@ from typing import Literal, Self
 import torch
 from torch import Tensor
 
-from trainer.losses.radius import Predictor, init_predictor, predict_radius, radius_penalty
+from trainer.errors import NoLikenessError
+from trainer.losses.radius import (
+    Predictor,
+    init_predictor,
+    predict_radius,
+    radius_of_similarities,
+    radius_penalty,
+)
 from trainer.losses.svr import Support, add_support
 from trainer.objective_settings import DynamicSVRSettings, StaticSVRSettings, SVRSettings
 from trainer.objectives.protocol import ObjectiveBatch, ObjectiveContext
@@ -49,7 +56,11 @@ class Regularized(MemberStack, ABC):
 
     @abstractmethod
     def radii(
-        self, parameters: Mapping[str, Tensor], x_MBD: Tensor, y_MBD: Tensor
+        self,
+        parameters: Mapping[str, Tensor],
+        x_MBD: Tensor,
+        y_MBD: Tensor,
+        likeness_MSBB: Tensor | None,
     ) -> tuple[Tensor, Tensor | None]:
         """Return R of the anchors x and of the anchors y, each (M, B) or (M, 1).
 
@@ -57,6 +68,7 @@ class Regularized(MemberStack, ABC):
             parameters: The objective's, as trained so far.
             x_MBD: First views, unit rows.
             y_MBD: Second views, unit rows.
+            likeness_MSBB: As the batch has it.
 
         Returns:
             Both; None for y where only x has support vectors.
@@ -65,7 +77,8 @@ class Regularized(MemberStack, ABC):
     def __call__(self, parameters: Mapping[str, Tensor], batch: ObjectiveBatch) -> Tensor:
         """Return the loss of each member, shape (M,)."""
         views = unit_views(batch)
-        return self.total(parameters, views, *self.radii(parameters, *views))
+        radii = self.radii(parameters, *views, batch.likeness_MSBB)
+        return self.total(parameters, views, *radii)
 
     def total(
         self,
@@ -107,9 +120,14 @@ class StaticSVR(Regularized):
         return own | self.scoring.init_parameters()
 
     def radii(
-        self, parameters: Mapping[str, Tensor], x_MBD: Tensor, y_MBD: Tensor
+        self,
+        parameters: Mapping[str, Tensor],
+        x_MBD: Tensor,
+        y_MBD: Tensor,
+        likeness_MSBB: Tensor | None,
     ) -> tuple[Tensor, Tensor | None]:
         """Return R of the sides, each (M, 1); (M, B) with ``is_at_positive``."""
+        del likeness_MSBB
         if self.is_at_positive:
             distance_MB = torch.linalg.vector_norm((y_MBD - x_MBD).detach(), dim=-1)
             return distance_MB, distance_MB if self.sides == "bi" else None
@@ -119,11 +137,16 @@ class StaticSVR(Regularized):
 
 @dataclass(frozen=True, slots=True)
 class DynamicSVR(Regularized):
-    """A predictor per side gives every anchor its own radius from the batch's similarities."""
+    """A predictor per side gives every anchor its own radius from the batch's similarities.
+
+    With ``is_offline`` those of frozen features, each side's with itself. They are divided by the
+    temperature too, so that predictors of both kinds start alike.
+    """
 
     initial_radius_M: Tensor
     seeds_M: Tensor
     batch_size: int
+    is_offline: bool
 
     def init_parameters(self) -> dict[str, Tensor]:
         """Return both predictors, named ``x.weight_1``, ..., and what the base learns."""
@@ -138,18 +161,39 @@ class DynamicSVR(Regularized):
         return own | self.scoring.init_parameters()
 
     def radii(
-        self, parameters: Mapping[str, Tensor], x_MBD: Tensor, y_MBD: Tensor
+        self,
+        parameters: Mapping[str, Tensor],
+        x_MBD: Tensor,
+        y_MBD: Tensor,
+        likeness_MSBB: Tensor | None,
     ) -> tuple[Tensor, Tensor | None]:
         """Return R of every anchor, (M, B) a side.
 
         Raises:
             PredictorWidthError: If the batch has another size than the predictors.
+            NoLikenessError: If they take frozen features, and the batch comes without.
         """
         tau_M = self.scoring.temperature(parameters).detach()
+        if self.is_offline:
+            return self._radii_offline(parameters, tau_M, likeness_MSBB)
         radius_x_MB = predict("x", x_MBD, y_MBD, tau_M, parameters)
         if self.sides == "uni":
             return radius_x_MB, None
         return radius_x_MB, predict("y", y_MBD, x_MBD, tau_M, parameters)
+
+    def _radii_offline(
+        self, parameters: Mapping[str, Tensor], tau_M: Tensor, likeness_MSBB: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        if likeness_MSBB is None:
+            raise NoLikenessError(
+                "objective.similarities: offline needs the frozen features of clips and captions, "
+                "which images have not; choose online"
+            )
+        likeness_MSBB = likeness_MSBB.to(tau_M.dtype) / tau_M[:, None, None, None]
+        radius_x_MB = predict_offline("x", likeness_MSBB[:, 0], parameters)
+        if self.sides == "uni":
+            return radius_x_MB, None
+        return radius_x_MB, predict_offline("y", likeness_MSBB[:, 1], parameters)
 
     def _draw(self, seed: int, radius: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Yield one member's predictors; the last bias is the radius they start from."""
@@ -179,6 +223,18 @@ def predict(
 
     values = (parameters[f"{side}.{name}"] for name in Predictor._fields)
     return apply_one_by_one(predict_one, anchors_MBD, partners_MBD, temperature_M, *values)
+
+
+def predict_offline(
+    side: str, similarities_MBB: Tensor, parameters: Mapping[str, Tensor]
+) -> Tensor:
+    """Return the radius of every anchor of one side, (M, B), from similarities known already."""
+
+    def predict_one(similarities: Tensor, *values: Tensor) -> Tensor:
+        return radius_of_similarities(similarities, Predictor(*values))
+
+    values = (parameters[f"{side}.{name}"] for name in Predictor._fields)
+    return apply_one_by_one(predict_one, similarities_MBB, *values)
 
 
 def bind_static_svr(members: Sequence[StaticSVRSettings], context: ObjectiveContext) -> StaticSVR:
@@ -212,6 +268,7 @@ def bind_dynamic_svr(
         initial_radius_M=member_scalars((m.radius for m in members), context),
         seeds_M=torch.tensor(context.seeds),
         batch_size=context.batch_size,
+        is_offline=members[0].similarities == "offline",
     )
 
 

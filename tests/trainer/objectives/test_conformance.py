@@ -301,3 +301,13 @@ class TestDynamicSVROnSigLIP(ObjectiveContract):
         read_settings(kind="dynamic_svr", base="siglip", sides="uni", scale=2.0),
         read_settings(kind="dynamic_svr", base="siglip", sides="uni", alpha=0.1),
     )
+
+
+class TestDynamicSVROfFrozenFeatures(ObjectiveContract):
+    is_blind_to_row_order = False
+    has_plain_gradient = False
+    members = (
+        read_settings(kind="dynamic_svr", similarities="offline"),
+        read_settings(kind="dynamic_svr", similarities="offline", temperature=0.2, alpha=0.5),
+        read_settings(kind="dynamic_svr", similarities="offline", beta=0.0, radius=1.0),
+    )

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from trainer.audio_settings import AudioSettings
 from trainer.data.audio.recordings import FileRecordings, Recording
 from trainer.data.audio.source import SPLITS, AudioSource, Clip, Split
+from trainer.data.subsets import imbalanced_sizes
 from trainer.errors import (
     BadClipError,
     BadSourceError,
@@ -114,6 +116,7 @@ def assemble(
         BadClipError: If two entries have one id, or a file is missing (and is not to be
             skipped).
         BadSourceError: If no clip is left.
+        DataSettingsError: If classes are to be imbalanced, and a train clip has not one.
     """
     _check_ids(entries)
     present = [entry for entry in entries if _is_there(entry, settings)]
@@ -121,7 +124,7 @@ def assemble(
         raise BadSourceError(
             "folder", f"{place}: none of the {len(entries)} clips has a file; is this the folder?"
         )
-    kept = _limit(present, settings)
+    kept = _thin(_limit(present, settings), settings)
     rate_hz = settings.file_rate_hz
     recordings = tuple(
         replace(entry.recording, rate_hz=entry.recording.rate_hz or rate_hz) for entry in kept
@@ -171,3 +174,31 @@ def _limit(entries: Sequence[Entry], settings: AudioSettings) -> list[Entry]:
         order = torch.randperm(len(positions), generator=generator).tolist()
         kept.update(positions[i] for i in order[: settings.limit])
     return [entries[i] for i in sorted(kept)]
+
+
+def _thin(entries: Sequence[Entry], settings: AudioSettings) -> list[Entry]:
+    """Leave out train clips until their classes are as imbalanced as asked; see subsets.
+
+    Of equal draws, fewer are part of more.
+    """
+    if settings.imbalance == 1:
+        return list(entries)
+    positions = [i for i, entry in enumerate(entries) if entry.clip.split == "train"]
+    labels = [entries[i].clip.labels for i in positions]
+    without = sum(len(own) != 1 for own in labels)
+    if without:
+        raise DataSettingsError(
+            "imbalance",
+            f"expected one class for every train clip, but {without} of {len(labels)} have none or "
+            f"several in {settings.source}; leave it out",
+        )
+    sizes_C = np.bincount([own[0] for own in labels])
+    left = dict(enumerate(imbalanced_sizes(sizes_C, settings.imbalance).tolist()))
+    generator = generator_for(settings.split_seed, "audio-imbalance")
+    dropped: set[int] = set()
+    for rank in torch.randperm(len(positions), generator=generator).tolist():
+        label = labels[rank][0]
+        left[label] -= 1
+        if left[label] < 0:
+            dropped.add(positions[rank])
+    return [entry for i, entry in enumerate(entries) if i not in dropped]

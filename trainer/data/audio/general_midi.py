@@ -77,6 +77,10 @@ def open_general_midi(settings: AudioSettings) -> AudioSource:
             there are, or settings are given that do not apply.
     """
     refuse_given(settings, "folder", "fold", "val_share", "test_share", "limit", "file_rate_hz")
+    if settings.imbalance != 1:
+        raise DataSettingsError(
+            "imbalance", "general_midi draws its clips by general_midi.imbalance; give that instead"
+        )
     check_languages_of(settings, LANGUAGES, "General MIDI")
     midi = settings.general_midi or GeneralMidiSettings()
     soundfonts = _soundfonts(midi)

@@ -120,3 +120,11 @@ def test_more_clips_than_there_are_is_refused() -> None:
 def test_clips_of_one_note_run_out_before_clips_of_several() -> None:
     clips = drawn(300, instruments="percussion")["val"]
     assert 40 <= sum(len(notes) == 1 for notes in clips) <= 47
+
+
+def test_long_clips_have_up_to_eight_events_and_are_held_out_alike() -> None:
+    long = drawn(300, fewest_events=4, most_events=8)
+    for clips in long.values():
+        assert {len(notes) for notes in clips} == {4, 5, 6, 7, 8}
+    assert is_disjoint([notes_of(clips) for clips in long.values()])
+    assert is_disjoint([combinations_of(clips) for clips in long.values()])
