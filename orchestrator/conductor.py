@@ -13,6 +13,7 @@ from orchestrator.lane_plan import LanePlan
 from orchestrator.ledger import Ledger
 from orchestrator.planners.factory import build_planner
 from orchestrator.planners.protocol import Planner, Proposal
+from orchestrator.pruning import with_pruning
 from orchestrator.record import TrialState, to_finding
 from trainer.cohort import Outcome
 from trainer.outbox import Outbox
@@ -117,7 +118,8 @@ class Conductor:
         return False
 
     def _deal(self, keys: Set[str]) -> list[Hand]:
-        return deal(self._study, self._ledger.rounds, keys, self._plan)
+        hands = deal(self._study, self._ledger.rounds, keys, self._plan)
+        return with_pruning(hands, self._study, self._ledger.records())
 
     def _tell_outbox(self) -> None:
         self._tell(self._outbox.waiting())
@@ -135,7 +137,7 @@ class Conductor:
     def _advance(self) -> None:
         if self._open or self.is_finished:
             return
-        _tell_planner(self._planner, self._ledger)
+        tell_planner(self._planner, self._ledger)
         proposals = self._planner.ask()
         if not proposals:
             self.is_finished = True
@@ -146,7 +148,7 @@ class Conductor:
         self._start(proposals)
 
 
-def _tell_planner(planner: Planner, ledger: Ledger) -> None:
+def tell_planner(planner: Planner, ledger: Ledger) -> None:
     """Tell the planner all that is known; what it knows already changes nothing."""
     for record in ledger.records():
         if record.outcome is not None:

@@ -62,11 +62,16 @@ class Provenance:
             installed without git.
         versions: Versions of rankfall, python, torch, ray, optuna, mlflow by name.
         command: The command that repeats the study.
+        lock_digest: Of ``requirements.lock`` beside that checkout; None without one.
+        data_digest: Of what was trained and tested with; None if it was not to be had where the
+            study was run from, or is too large to be read for this.
     """
 
     git_commit: str | None
     versions: dict[str, str]
     command: str
+    lock_digest: str | None = None
+    data_digest: str | None = None
 
 
 def to_finding(study: Study, outcome: Outcome) -> Finding:
@@ -79,4 +84,5 @@ def to_finding(study: Study, outcome: Outcome) -> Finding:
         utility=None if metric is None else outcome.measures.get(metric),
         steps=outcome.steps_done,
         seconds=outcome.seconds,
+        is_pruned=outcome.pruned_at_step is not None,
     )

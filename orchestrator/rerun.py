@@ -12,6 +12,7 @@ from torch import Tensor
 from orchestrator.cohorts import group_cohorts
 from orchestrator.errors import RerunError
 from orchestrator.ledger import Ledger
+from orchestrator.pruning import with_pruning
 from orchestrator.record import TrialRecord
 from trainer.cohort import Cohort, Member, Outcome
 from trainer.loop import train_cohort
@@ -113,13 +114,14 @@ def rerun_trial(ledger: Ledger, trial: str, device: torch.device | None = None) 
 
 def _cohort_of(ledger: Ledger, record: TrialRecord) -> Cohort:
     """Return the trial's cohort with nobody left but itself and what it is compared with."""
-    proposals = [each.proposal for each in ledger.records()]
+    records = ledger.records()
     key = record.proposal.key
-    for cohort in group_cohorts(ledger.study, proposals):
+    for cohort in group_cohorts(ledger.study, [each.proposal for each in records]):
         own = next((member for member in cohort.members if member.trial == key), None)
         if own is not None:
             needed = tuple(m for m in cohort.members if m is own or _is_compared(own, m))
-            return cohort.model_copy(update={"members": needed})
+            alone = cohort.model_copy(update={"members": needed})
+            return with_pruning([[alone]], ledger.study, records)[0][0]
     raise AssertionError(f"every trial is in a cohort, but not {key}")
 
 

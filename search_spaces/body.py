@@ -47,13 +47,20 @@ class Body:
         return dataclasses.replace(axis, values=typed)
 
 
-def read_body(root: LocatedMapping, complaints: Complaints, *, is_recorded: bool) -> Body:
+def read_body(
+    root: LocatedMapping,
+    complaints: Complaints,
+    *,
+    is_recorded: bool,
+    metric: str | None = None,
+) -> Body:
     """Read the settings and try them on the trainer's models; complain of what is wrong.
 
     Args:
         root: The study's content.
         complaints: Takes what is wrong.
         is_recorded: The study was run already: whether it can be trained here is not asked.
+        metric: The measure that the study optimises, which every trial has to yield.
     """
     kinds = _read_kinds(root, complaints)
     entries = [*_section_entries(root, complaints), *_objective_entries(root, kinds, complaints)]
@@ -62,7 +69,7 @@ def read_body(root: LocatedMapping, complaints: Complaints, *, is_recorded: bool
     settings = {setting.path: setting for setting in read if setting is not None}
     if complaints.is_settled(KIND):
         settings[KIND] = _stand_in(kinds, root)
-    probe = TrialProbe(root, complaints, is_recorded)
+    probe = TrialProbe(root, complaints, is_recorded, metric)
     for kind in kinds:
         probe.try_kind(kind, settings.values())
     return Body(settings, probe.accepted)

@@ -14,7 +14,8 @@ from trainer.data.pair_facts import PairFacts, know_pairs
 from trainer.errors import DataError, ModelSettingsError, TrainerError
 from trainer.models.sizes import check_model, has_batch_norm
 from trainer.models.tower_checks import check_towers
-from trainer.objective import ObjectiveContext, build_objective
+from trainer.models.tower_inputs import audio_input
+from trainer.objective import ObjectiveContext, build_objective, uses_likeness
 from trainer.objective_settings import ObjectiveSettings
 from trainer.settings import AugmentSettings, DataSettings, ModelSettings
 from trainer.tower_settings import TowersSettings
@@ -22,6 +23,9 @@ from trainer.trial_settings import TrialSettings
 
 LABEL_KINDS = frozenset({"supcon", "clop", "nscl", "ce", "focal"})
 """Objectives that every sample's class is asked of."""
+
+_FEWEST_VAL_CLIPS = 2
+"""Among fewer every caption finds its clip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +36,16 @@ class Obstacle:
     reason: str
 
 
-def find_obstacle(trial: TrialSettings) -> Obstacle | None:
-    """Return why the trainer would refuse a trial whose settings are valid one by one."""
+def find_obstacle(trial: TrialSettings, metric: str | None = None) -> Obstacle | None:
+    """Return why the trainer would refuse a trial whose settings are valid one by one.
+
+    Args:
+        trial: The settings.
+        metric: The measure that the study optimises, which the trial has to yield.
+    """
     try:
         classes = _check_form(trial)
+        _check_val_clips(trial, metric)
     except DataError as error:
         return Obstacle(f"data.{error.field}", error.reason)
     except ModelSettingsError as error:
@@ -79,6 +89,12 @@ def _check_form(trial: TrialSettings) -> int:
 
 def _check_images(trial: TrialSettings, data: DataSettings, model: ModelSettings) -> int:
     facts = know_source(data)
+    if uses_likeness(trial.objective):
+        raise _RefusedError(
+            "objective.similarities",
+            "expected online for images, got offline, which compares the frozen features of clips "
+            "and captions; leave it out",
+        )
     if trial.train.batch_size > facts.train_count:
         raise _RefusedError(
             "train.batch_size",
@@ -104,6 +120,12 @@ def _check_pairs(trial: TrialSettings, data: AudioSettings, towers: TowersSettin
             f"expected at most {facts.train_count}, the clips that {data.source} has for "
             f"training, got {trial.train.batch_size}",
         )
+    if data.hard_negatives >= trial.train.batch_size:
+        raise _RefusedError(
+            "data.hard_negatives",
+            f"expected at most {trial.train.batch_size - 1}, the negatives that a pair meets in "
+            f"batches of train.batch_size {trial.train.batch_size}, got {data.hard_negatives}",
+        )
     check_towers(towers, data)
     if towers.audio.is_fixed and data.augment != AudioAugmentSettings():
         raise _RefusedError(
@@ -111,6 +133,7 @@ def _check_pairs(trial: TrialSettings, data: AudioSettings, towers: TowersSettin
             f"has no effect on {towers.audio.encoder}, whose features are computed once; leave "
             "it out, or choose an encoder that is trained",
         )
+    _check_masks(data, towers)
     if _is_cut(trial) and towers.norm == "batch":
         raise _RefusedError(
             "train.micro_batch_size",
@@ -125,6 +148,38 @@ def _check_pairs(trial: TrialSettings, data: AudioSettings, towers: TowersSettin
             "labels",
         )
     return facts.class_count
+
+
+def _check_masks(data: AudioSettings, towers: TowersSettings) -> None:
+    """Refuse SpecAugment of encoders that take no spectrogram."""
+    if audio_input(towers.audio) != "waveform":
+        return
+    for name in ("time_masks", "band_masks"):
+        count = getattr(data.augment, name)
+        if count:
+            raise _RefusedError(
+                f"data.augment.{name}",
+                f"expected 0 for {towers.audio.encoder}, which takes waveforms, got {count}: "
+                "masks are for spectrograms; leave it out (gain_db and mix_share have an effect), "
+                "or choose an encoder that takes spectrograms",
+            )
+
+
+def _check_val_clips(trial: TrialSettings, metric: str | None) -> None:
+    """Refuse to choose by val clips where there are none."""
+    if metric is None or not metric.startswith("val_"):
+        return
+    if not isinstance(trial.data, AudioSettings):
+        return  # no study of images measures it, and another rule says so
+    count = know_clips(trial.data).val_count
+    if count < _FEWEST_VAL_CLIPS:
+        raise _RefusedError(
+            "optimise.metric",
+            f"expected at least {_FEWEST_VAL_CLIPS} val clips to measure {metric} on, got {count} "
+            f"of {trial.data.source}; give it val clips (a manifest: val rows in its column split, "
+            f"or no such column and data.val_share), or take {metric.removeprefix('val_')}, which "
+            "looks at the test clips",
+        )
 
 
 def _is_cut(trial: TrialSettings) -> bool:
@@ -148,7 +203,9 @@ def know_clips(data: AudioSettings) -> PairFacts:
     Raises:
         DataError: As :func:`know_source`.
     """
-    return _know_pairs(data.model_copy(update={"augment": AudioAugmentSettings()}))
+    # What does not shape the split would only make the same captions be read again.
+    plain = {"augment": AudioAugmentSettings(), "hard_negatives": 0}
+    return _know_pairs(data.model_copy(update=plain))
 
 
 @lru_cache(maxsize=1024)

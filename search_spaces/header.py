@@ -12,7 +12,14 @@ from search_spaces.explain import explain
 from search_spaces.leaves import read_leaves
 from search_spaces.located import LocatedMapping, find_origin, strip_origins
 from search_spaces.schema import read_model
-from search_spaces.study import AlignSettings, Budget, OptimiseSettings, PlannerKind, Question
+from search_spaces.study import (
+    AlignSettings,
+    Budget,
+    OptimiseSettings,
+    PlannerKind,
+    PrunerKind,
+    Question,
+)
 from trainer.settings import CollapseSettings, EvaluateSettings, Frozen
 
 MAX_NAME_LENGTH = 80
@@ -35,12 +42,14 @@ def check_name(name: str) -> str:
 class StudyHeader(Frozen):
     """The study as a whole. ``seeds`` counts replicates, ``seed`` is what they derive from,
     ``prior`` names the study whose boundary this one starts from, ``seeds_from`` the study whose
-    seeds this one takes, so that the two are paired.
+    seeds this one takes, so that the two are paired. ``pruner: asha`` ends trials of
+    ``question: optimise`` that do worse than others did by then.
     """
 
     study: Annotated[str, AfterValidator(check_name)]
     question: Question
     planner: PlannerKind | None = None
+    pruner: PrunerKind | None = None
     seeds: Annotated[int, Field(ge=1)] = 3
     seed: Annotated[int, Field(ge=0)] = 0
     collapse: CollapseSettings = CollapseSettings()

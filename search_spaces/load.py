@@ -55,7 +55,9 @@ def parse_study(
     root = apply_overrides(content, overrides, complaints)
     _check_top_level(root, complaints)
     header = read_header(root, complaints)
-    body = read_body(root, complaints, is_recorded=is_recorded)
+    optimise = None if header is None else header.optimise
+    metric = None if optimise is None else optimise.metric
+    body = read_body(root, complaints, is_recorded=is_recorded, metric=metric)
     if header is not None:
         check_rules(header, body.settings, root, complaints)
     if header is None or complaints.problems:
@@ -96,5 +98,6 @@ def _assemble(header: StudyHeader, body: Body, text: str, overrides: tuple[str, 
         overrides=overrides,
         align=header.align,
         prior=header.prior,
+        pruner=header.pruner,
         seeds_from=header.seeds_from,
     )

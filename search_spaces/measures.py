@@ -56,6 +56,18 @@ RetrievalMeasure = Literal[
 
 RETRIEVAL_MEASURES: frozenset[str] = frozenset(get_args(RetrievalMeasure))
 
+CHECKED_MEASURES: frozenset[str] = RETRIEVAL_MEASURES | {
+    "train_loss",
+    "effective_rank",
+    "rankme",
+    "stable_rank",
+    "participation_ratio",
+    "total_variance",
+    "uniformity",
+    "alignment",
+}
+"""What is measured at every check of training, of images or of sounds."""
+
 Measure = Literal[
     "knn_accuracy",
     "probe_accuracy",

@@ -6,7 +6,7 @@ from typing import get_args
 from search_spaces.complaints import Complaints, nearest_of
 from search_spaces.header import StudyHeader
 from search_spaces.located import LocatedMapping, find_origin
-from search_spaces.measures import COUPLING_MEASURES, RETRIEVAL_MEASURES
+from search_spaces.measures import CHECKED_MEASURES, COUPLING_MEASURES, RETRIEVAL_MEASURES
 from search_spaces.settings_reader import Setting
 from trainer.audio_settings import AUDIO_SOURCES, AudioSourceName
 from trainer.settings import SourceName
@@ -14,18 +14,7 @@ from trainer.trial_settings import IMAGES, SOUNDS, Form
 
 _IMAGE_EVALUATION = ("linear_probe", "nccc", "few_shot", "cdnv", "projection")
 _PAIR_EVALUATION = ("zero_shot", "drift")
-_OF_BOTH = frozenset(
-    {
-        "train_loss",
-        "effective_rank",
-        "rankme",
-        "stable_rank",
-        "participation_ratio",
-        "total_variance",
-        "uniformity",
-        "alignment",
-    }
-)
+_OF_BOTH = CHECKED_MEASURES - RETRIEVAL_MEASURES
 
 
 def form_of(sources: Iterable[object]) -> Form:

@@ -7,7 +7,7 @@ from search_spaces.axis import RangeAxis
 from search_spaces.complaints import Complaints
 from search_spaces.header import StudyHeader
 from search_spaces.located import LocatedMapping, find_origin
-from search_spaces.measures import COUPLING_MEASURES
+from search_spaces.measures import CHECKED_MEASURES, COUPLING_MEASURES
 from search_spaces.pair_rules import check_pair_rules
 from search_spaces.settings_reader import Setting
 from search_spaces.study import KIND, LR, PlannerKind, Question
@@ -77,6 +77,7 @@ def check_rules(
     _check_evaluate(header, root, complaints)
     _check_align(header, settings, root, complaints)
     _check_prior(header, root, complaints)
+    _check_pruner(header, root, complaints)
     _check_seeds_from(header, root, complaints)
     _check_utility(header, settings, root, complaints)
     check_pair_rules(header, settings, root, complaints)
@@ -203,6 +204,35 @@ def _check_seeds_from(header: StudyHeader, root: LocatedMapping, complaints: Com
     if header.seeds_from == header.study:
         message = "expected another study's name, got this one's own; leave it out"
         complaints.add(find_origin(root, ("seeds_from",)), "seeds_from", message)
+
+
+def _check_pruner(header: StudyHeader, root: LocatedMapping, complaints: Complaints) -> None:
+    if header.pruner is None:
+        return
+    metric = None if header.optimise is None else header.optimise.metric
+    message = None
+    if header.question is not Question.OPTIMISE:
+        message = (
+            "only question: optimise uses it, and this is question: "
+            f"{header.question.value}; leave it out or change the question"
+        )
+    elif choose_planner(header) is not PlannerKind.TPE:
+        message = (
+            "compares trials with those of earlier rounds, and planner: "
+            f"{choose_planner(header).value} asks for all at once; choose tpe, or leave it out"
+        )
+    elif header.seeds != 1:
+        message = (
+            f"expected seeds: 1, got {header.seeds}: a mean over replicates that ended at "
+            "different steps says nothing; set seeds: 1, and try the best points with more after"
+        )
+    elif metric is not None and metric not in CHECKED_MEASURES:
+        message = (
+            f"compares trials at their checks, where {metric} is not measured; optimise e.g. "
+            "val_recall_at_1 (sounds) or train_loss, or leave it out"
+        )
+    if message is not None:
+        complaints.add(find_origin(root, ("pruner",)), "pruner", message)
 
 
 def _check_utility(

@@ -43,6 +43,12 @@ class PlannerKind(StrEnum):
     QMC = "qmc"
 
 
+class PrunerKind(StrEnum):
+    """Who ends trials that others are ahead of."""
+
+    ASHA = "asha"
+
+
 class Budget(Frozen):
     """What a study may spend, whichever ends first, and the band it may stop at.
 
@@ -99,6 +105,7 @@ class Study:
             together are the study: ``parse_study(source_text, name, overrides)`` repeats it.
         prior: Name of the study whose boundary is this one's prior.
         seeds_from: Name that the replicates' seeds derive from in place of this study's own.
+        pruner: Who ends trials early that do worse than others; None: nobody.
         start: That boundary, once it is known: the ledger keeps it, no file says it.
     """
 
@@ -119,6 +126,7 @@ class Study:
     prior: str | None = None
     start: PriorBoundary | None = field(default=None, compare=False, repr=False)
     seeds_from: str | None = None
+    pruner: PrunerKind | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -130,7 +138,7 @@ class Study:
         budget: raising it continues the study.
         Of the prior, only its name counts: what that study had found is written down once.
         """
-        named = {"prior": self.prior, "seeds_from": self.seeds_from}
+        named = {"prior": self.prior, "seeds_from": self.seeds_from, "pruner": self.pruner}
         return digest_of(
             {
                 **{key: name for key, name in named.items() if name is not None},

@@ -40,6 +40,7 @@ class TrialProbe:
         root: The study's content, to find the place of a missing key.
         is_recorded: Whether trials of a study that was run already are tried, which need not be
             trainable on this machine: its data may be elsewhere.
+        metric: The measure that the study optimises; None in other studies.
         accepted: Values as the models hold them (``1`` given for a float is ``1.0``), by path
             and position among the setting's probes.
     """
@@ -47,6 +48,7 @@ class TrialProbe:
     root: LocatedMapping
     complaints: Complaints
     is_recorded: bool = False
+    metric: str | None = None
     accepted: dict[tuple[str, int], Plain] = field(default_factory=dict)
 
     def try_kind(self, kind: str, settings: Iterable[Setting]) -> None:
@@ -110,7 +112,7 @@ class TrialProbe:
     def _check_feasible(self, trial: TrialSettings, chosen: Mapping[str, Probe]) -> None:
         if self.complaints.is_settled(KIND):
             return  # the kinds are stand-ins
-        obstacle = find_obstacle(trial)
+        obstacle = find_obstacle(trial, self.metric)
         if obstacle is not None and not self.complaints.is_settled(obstacle.path):
             loc = tuple(obstacle.path.split("."))
             self._report(obstacle.path, loc, obstacle.reason, chosen)

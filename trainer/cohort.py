@@ -3,7 +3,7 @@
 A cohort crosses process borders as JSON, and so do its outcomes; both are frozen models.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -24,6 +24,31 @@ from trainer.settings import (
 from trainer.trial_settings import AnyDataSettings, AnyModelSettings
 
 
+class Pruning(Frozen):
+    """What a member must reach at some checks to be trained on: the rungs of successive halving.
+
+    Bounds are known before training begins, so that nobody's steps depend on a neighbour's.
+
+    Attributes:
+        metric: One of the measures of a check, or ``train_loss``.
+        direction: Which way is better.
+        steps: After which steps; each is a check.
+        bounds: At each, the worst value that is trained on.
+    """
+
+    metric: str
+    direction: Literal["maximize", "minimize"]
+    steps: tuple[int, ...]
+    bounds: tuple[float, ...]
+
+    def ends(self, step: int, value: float) -> bool:
+        """Whether a member with this value after this step is trained no further."""
+        if step not in self.steps:
+            return False
+        bound = self.bounds[self.steps.index(step)]
+        return value < bound if self.direction == "maximize" else value > bound
+
+
 class Member(Frozen):
     """One trial inside a cohort.
 
@@ -32,7 +57,7 @@ class Member(Frozen):
     normalisation; None takes the cohort's. ``couple`` names the couple it belongs to, which stays
     in one pack to its end and is compared with its reference, the one of its replicate.
     ``unshared`` is the trial of another replicate's reference, in the same couple, which it is
-    compared with at its end.
+    compared with at its end. ``pruning`` ends it early if others were better by then.
     """
 
     trial: str
@@ -48,6 +73,7 @@ class Member(Frozen):
     couple: str | None = None
     is_reference: bool = False
     unshared: str | None = None
+    pruning: Pruning | None = None
 
 
 class Cohort(Frozen):
@@ -104,6 +130,8 @@ class Outcome(Frozen):
         diverged_at_step: The step whose loss or embeddings were not finite.
         early_regime: What an early decision said, for audited members that went on to the end
             (None where none was due).
+        pruned_at_step: The step after which the study's pruner ended it; its measures are those of
+            that step.
         seconds: The trial's share of the cohort's training time.
     """
 
@@ -118,6 +146,7 @@ class Outcome(Frozen):
     decided_early: bool
     diverged_at_step: int | None = None
     early_regime: Regime | None = None
+    pruned_at_step: int | None = None
     seconds: Annotated[float, Field(ge=0.0)] = 0.0
     coupling: History | None = None
 

@@ -32,6 +32,7 @@ class Entry:
     readings: list[Reading] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     early_regime: Regime | None = None
+    is_pruned: bool = False
     outcome: Outcome | None = None
 
 
@@ -79,9 +80,13 @@ class Logbook:
     def is_decided(self, member: Member) -> bool:
         """Say whether the member may leave now; an audited one never does, but is noted.
 
-        Nor does a coupled one: the others of its couple need it to the end.
+        Nor does a coupled one: the others of its couple need it to the end. What is pruned leaves,
+        audited or not.
         """
         entry, settings = self._entries[member.trial], self._cohort.collapse
+        entry.is_pruned = _is_pruned(entry)
+        if entry.is_pruned:
+            return True
         if settings.settle_checks == 0:
             return False
         rule = Persistence(settings.settle_checks, settings.margin)
@@ -124,6 +129,7 @@ class Logbook:
             steps_done=step,
             decided_early=step < self._cohort.train.steps,
             early_regime=entry.early_regime if member.audited else None,
+            pruned_at_step=step if entry.is_pruned else None,
             coupling=_coupling(entry),
         )
 
@@ -161,6 +167,16 @@ class Logbook:
                 return -loss
             case unreachable:
                 assert_never(unreachable)
+
+
+def _is_pruned(entry: Entry) -> bool:
+    """Say whether the latest check falls short of what the member's pruning asks for."""
+    pruning = entry.member.pruning
+    if pruning is None:
+        return False
+    measures = entry.readings[-1].values | {"train_loss": entry.losses[-1]}
+    value = measures.get(pruning.metric)
+    return value is not None and pruning.ends(entry.steps[-1], value)
 
 
 def _initial(entry: Entry) -> dict[str, float]:

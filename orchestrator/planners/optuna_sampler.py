@@ -40,8 +40,10 @@ class TpePlanner:
     """Asks batches of about 16 trials, all replicates of a point together.
 
     ``question: optimise`` looks at the mean utility over a point's replicates; a point with a
-    diverged replicate ranks below every other (Optuna: pruned). Other questions look for the
-    boundary: the mean of \\|score - level\\| over the replicates, minimised.
+    diverged replicate ranks below every other (Optuna: pruned). What the study's pruner ended is
+    pruned to Optuna too, with its utility when it ended: later is better, then the better value.
+    Other questions look for the boundary: the mean of \\|score - level\\| over the replicates,
+    minimised.
     """
 
     def __init__(self, study: Study) -> None:
@@ -104,9 +106,12 @@ class TpePlanner:
 
     def _freeze(self, point: Point, findings: Sequence[Finding]) -> optuna.trial.FrozenTrial:
         value = self._value(findings)
+        is_pruned = value is None or any(finding.is_pruned for finding in findings)
+        reported = {} if value is None else {max(f.steps for f in findings): value}
         return optuna.trial.create_trial(
-            state=TrialState.PRUNED if value is None else TrialState.COMPLETE,
-            value=value,
+            state=TrialState.PRUNED if is_pruned else TrialState.COMPLETE,
+            value=None if is_pruned else value,
+            intermediate_values=reported if is_pruned else {},
             params=dict(point.coordinates),
             distributions={axis.path: _distribution(axis) for axis in self._axes_at(point)},
         )

@@ -37,6 +37,7 @@ class Finding:
             when the trial diverged.
         steps: Optimiser steps spent.
         seconds: The trial's share of its cohort's training time.
+        is_pruned: Whether the study's pruner ended it: its utility is that after ``steps``.
     """
 
     score: float
@@ -45,6 +46,7 @@ class Finding:
     utility: float | None
     steps: int
     seconds: float = 0.0
+    is_pruned: bool = False
 
 
 class Planner(Protocol):

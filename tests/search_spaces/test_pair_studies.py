@@ -102,6 +102,66 @@ def test_augmentation_of_features_that_are_computed_once_is_refused(folder: Path
     assert "s.yaml:3: data.augment: has no effect on pooled_mel" in complaint_of(text, folder)
 
 
+def test_a_batch_has_room_for_its_hard_negatives(folder: Path) -> None:
+    fits = TEXT.replace("languages:", "hard_negatives: [0, 15], languages:")
+    assert parse_study(fits.replace("FOLDER", str(folder)), "s.yaml").axes_for("infonce")
+    found = complaint_of(fits.replace("15", "16"), folder)
+    assert found.startswith(
+        "s.yaml:3: data.hard_negatives: expected at most 15, the negatives that a pair meets in "
+        "batches of train.batch_size 16, got 16"
+    )
+
+
+def test_similarities_of_frozen_features_are_those_of_clips_and_captions(folder: Path) -> None:
+    text = TEXT.replace("[infonce, static_svr]", "dynamic_svr, similarities: [online, offline]")
+    study = parse_study(text.replace("FOLDER", str(folder)), "s.yaml")
+    assert [axis.path for axis in study.axes] == ["lr", "objective.similarities"]
+    images = text.replace(
+        "data: {source: manifest, folder: FOLDER, languages: [en, de], clip_seconds: 0.2}",
+        "data: {source: digits}",
+    )
+    images = images.replace(
+        "{audio: {encoder: conv, hidden: [8]}, text: {encoder: transformer, hidden: [16]}}",
+        "{encoder: mlp}",
+    ).replace("recall_at_1", "knn_accuracy")
+    found = complaint_of(images, folder)
+    assert found.startswith(
+        "s.yaml:6: objective.similarities: expected online for images, got offline"
+    )
+
+
+def test_new_settings_at_what_was_meant_before_leave_the_digest_alone(folder: Path) -> None:
+    def digest(old: str = "budget", new: str = "budget") -> str:
+        text = TEXT.replace("static_svr", "dynamic_svr").replace("FOLDER", str(folder))
+        assert old in text
+        return parse_study(text.replace(old, new), "s.yaml").digest
+
+    assert digest("languages:", "hard_negatives: 0, imbalance: 1, languages:") == digest()
+    assert digest("0.07}", "0.07, similarities: online}") == digest()
+    assert digest("languages:", "hard_negatives: 2, languages:") != digest()
+    assert digest("languages:", "imbalance: 2, languages:") != digest()
+    assert digest("0.07}", "0.07, similarities: offline}") != digest()
+
+
+@pytest.mark.parametrize("masks", ["time_masks", "band_masks"])
+def test_masks_of_an_encoder_of_waveforms_are_refused(
+    folder: Path, tmp_path: Path, masks: str
+) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "wav2vec2"}')
+    (tmp_path / "model.safetensors").write_bytes(b"never read")
+    waves = f"audio: {{encoder: wav2vec2, weights: {tmp_path}}}"
+    text = TEXT.replace("audio: {encoder: conv, hidden: [8]}", waves)
+    text = text.replace("languages:", "sample_rate_hz: 16000, languages:")
+    parse_study(text.replace("FOLDER", str(folder)), "s.yaml")
+    found = complaint_of(text.replace("languages:", f"augment: {{{masks}: 2}}, languages:"), folder)
+    assert found.startswith(
+        f"s.yaml:3: data.augment.{masks}: expected 0 for wav2vec2, which takes waveforms, got 2"
+    )
+    assert "leave it out" in found
+    heard = text.replace("languages:", "augment: {gain_db: 3, mix_share: 0.5}, languages:")
+    parse_study(heard.replace("FOLDER", str(folder)), "s.yaml")
+
+
 def test_objectives_that_need_classes_are_refused_where_a_clip_has_none(folder: Path) -> None:
     manifest = folder.parent / "unlabelled"
     write_tones(manifest)
@@ -123,4 +183,25 @@ def test_what_is_optimised_is_what_an_audio_text_trial_measures(folder: Path) ->
     lacking = complaint_of(optimise.replace("METRIC", "zero_shot_accuracy"), folder)
     assert "zero_shot_accuracy is not measured; add evaluate: {zero_shot: true}" in lacking
     good = optimise.replace("METRIC", "val_recall_at_1").replace("FOLDER", str(folder))
+    assert parse_study(good, "s.yaml").optimise is not None
+
+
+def test_a_choice_by_val_clips_is_refused_where_there_are_none(folder: Path) -> None:
+    lacking = folder.parent / "no-val"
+    write_tones(lacking)
+    table = (lacking / "manifest.csv").read_text()
+    (lacking / "manifest.csv").write_text(table.replace(",val,", ",train,"))
+    optimise = TEXT.replace(
+        "question: grid",
+        "question: optimise\noptimise: {metric: val_recall_at_1, direction: maximize}",
+    )
+    found = complaint_of(optimise, lacking)
+    assert found.startswith(
+        "s.yaml:3: optimise.metric: expected at least 2 val clips to measure val_recall_at_1 on, "
+        "got 0 of manifest; give it val clips"
+    )
+    assert "\n" not in found
+    recorded = parse_study(optimise.replace("FOLDER", str(lacking)), "s.yaml", is_recorded=True)
+    assert recorded.optimise is not None
+    good = optimise.replace("val_recall", "recall").replace("FOLDER", str(lacking))
     assert parse_study(good, "s.yaml").optimise is not None
