@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import TrackingError
+from orchestrator.machine_load import LoadSampler
 from orchestrator.mlflow_overview import StudyStatus
+from orchestrator.mlflow_view import milliseconds
 from orchestrator.record import Provenance, TrialRecord
-from orchestrator.tracking import SyncReport, Tracker
+from orchestrator.tracking import Extras, SyncReport, Tracker
 from search_spaces.study import Study
 
 
@@ -30,6 +32,7 @@ class _Request:
     records: Sequence[TrialRecord]
     artifacts: Sequence[Path] = ()
     status: StudyStatus = StudyStatus.RUNNING
+    answer: str = ""
     is_last: bool = False
 
 
@@ -38,10 +41,20 @@ class BackgroundTracker:
 
     The thread is a daemon: a hanging MLflow cannot keep the process alive. Call
     :meth:`finish` exactly once.
+
+    Args:
+        sampler: Samples the machine's load from the first sync on; None samples nothing.
     """
 
-    def __init__(self, tracker: Tracker, study: Study, provenance: Provenance) -> None:
+    def __init__(
+        self,
+        tracker: Tracker,
+        study: Study,
+        provenance: Provenance,
+        sampler: LoadSampler | None = None,
+    ) -> None:
         self._tracker, self._study, self._provenance = tracker, study, provenance
+        self._sampler = sampler
         self._changed = threading.Condition()
         self._waiting: _Request | None = None
         self._failures: list[str] = []
@@ -54,10 +67,16 @@ class BackgroundTracker:
         self._put(_Request(tuple(records)))
 
     def finish(
-        self, records: Sequence[TrialRecord], status: StudyStatus, artifacts: Sequence[Path] = ()
+        self,
+        records: Sequence[TrialRecord],
+        status: StudyStatus,
+        artifacts: Sequence[Path] = (),
+        answer: str = "",
     ) -> TrackingSummary:
         """Sync a last time, wait for it, and say how it went. Never raises TrackingError."""
-        self._put(_Request(tuple(records), tuple(artifacts), status, is_last=True))
+        if self._sampler is not None:
+            self._sampler.stop()
+        self._put(_Request(tuple(records), tuple(artifacts), status, answer, is_last=True))
         self._thread.join()
         return TrackingSummary(self._report, self._describe_failures())
 
@@ -84,10 +103,21 @@ class BackgroundTracker:
         self._report = None
         if not request.records and not request.is_last:
             return
+        load = () if self._sampler is None else self._sampler.points()
         try:
             self._report = self._tracker.sync(
-                self._study, request.records, self._provenance, request.artifacts, request.status
+                self._study,
+                request.records,
+                self._provenance,
+                request.artifacts,
+                request.status,
+                Extras(request.answer, load),
             )
+            if self._sampler is not None and not request.is_last:
+                # Not before: two threads must not import MLflow at the same time.
+                self._sampler.start(milliseconds(request.records[0].asked_at))
+            if self._sampler is not None:
+                self._sampler.drop(load)
         except TrackingError as error:
             self._failures.append(str(error))
         except Exception as error:  # a bug of ours must not vanish with the thread

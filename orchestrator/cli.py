@@ -13,6 +13,7 @@ from rich.console import Console
 from orchestrator import (
     cli_compare,
     cli_doctor,
+    cli_explain,
     cli_figure,
     cli_jobs,
     cli_rerun,
@@ -22,12 +23,14 @@ from orchestrator import (
 from orchestrator.cli_claims import app as claims_app
 from orchestrator.cli_data import app as data_app
 from orchestrator.cli_deploy import app as deploy_app
+from orchestrator.cli_jobs import AddressOption
 from orchestrator.cli_options import (
     DEFAULT_RESULTS,
     DoneStudyArgument,
     GpuFractionOption,
     JsonOption,
     LanesOption,
+    LedgerOption,
     ResultsOption,
     SetOption,
     StudyArgument,
@@ -38,7 +41,9 @@ from orchestrator.cli_options import (
     typed_command,
 )
 from orchestrator.cli_schedule import app as schedule_app
+from orchestrator.cli_track import app as track_app
 from orchestrator.planners.world_kind import WorldKind
+from orchestrator.timed_by import TimedBy
 
 app = typer.Typer(
     name="rankfall",
@@ -52,6 +57,7 @@ app.add_typer(claims_app, name="claims")
 app.add_typer(data_app, name="data")
 app.add_typer(deploy_app, name="deploy")
 app.add_typer(schedule_app, name="schedule")
+app.add_typer(track_app, name="track")
 
 
 def print_version(wanted: bool) -> None:
@@ -73,8 +79,10 @@ def root(
 @app.command(epilog="Example: rankfall run demo --set seeds=5 --results ~/maps")
 def run(
     study: StudyArgument,
+    *,
     overrides: SetOption = None,
     results: ResultsOption = DEFAULT_RESULTS,
+    ledger: LedgerOption = None,
     workers: WorkersOption = None,
     lanes: LanesOption = None,
     gpu_fraction: GpuFractionOption = 1.0,
@@ -90,7 +98,7 @@ def run(
 
     request = LaneRequest(lanes, workers, gpu_fraction)
     with refusing_bad_input():
-        code = run_study(study, overrides or [], results, request, track, typed_command())
+        code = run_study(study, overrides or [], results, request, track, typed_command(), ledger)
     raise typer.Exit(code)
 
 
@@ -104,15 +112,36 @@ def validate(study: StudyArgument, overrides: SetOption = None) -> None:
 
 
 @app.command(epilog="Example: rankfall plan demo --json")
-def plan(study: StudyArgument, overrides: SetOption = None, as_json: JsonOption = False) -> None:
-    """Say what a study takes before anything is spent: trials, rounds, band width, time.
+def plan(  # noqa: PLR0913
+    study: StudyArgument,
+    *,
+    overrides: SetOption = None,
+    results: ResultsOption = DEFAULT_RESULTS,
+    address: AddressOption = None,
+    workers: WorkersOption = None,
+    lanes: LanesOption = None,
+    gpu_fraction: GpuFractionOption = 1.0,
+    timed_by: Annotated[
+        TimedBy,
+        typer.Option(
+            help="What tells the time of a step: earlier trials like these (ledgers in --results, "
+            "else MLFLOW_TRACKING_URI), a probe on this machine, or earlier ones if there are any."
+        ),
+    ] = TimedBy.AUTO,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a study takes before anything is spent: trials, band width, lanes, time, GPU-hours.
 
-    The planner is run against a simulated world, and one batch of members is timed here.
+    The planner is run against a simulated world, for this machine or for the cluster at --address
+    or RAY_ADDRESS. Trains nothing but the probe, which takes seconds.
     """
-    from orchestrator.command_read import find_study, plan_study, show_plan  # noqa: PLC0415
+    from orchestrator.command_plan import plan_at, show_plan  # noqa: PLC0415
+    from orchestrator.command_read import find_study  # noqa: PLC0415
+    from orchestrator.lane_plan import LaneRequest  # noqa: PLC0415
 
+    request = LaneRequest(lanes, workers, gpu_fraction)
     with refusing_bad_input():
-        planned = plan_study(find_study(study, overrides or []))
+        planned = plan_at(address, find_study(study, overrides or []), request, results, timed_by)
     print_value(planned, as_json, show_plan)
 
 
@@ -234,6 +263,7 @@ def ui(
 
 app.add_typer(cli_compare.app)
 app.add_typer(cli_figure.app)
+app.add_typer(cli_explain.app)
 app.add_typer(cli_submit.app)
 app.add_typer(cli_jobs.app)
 app.add_typer(cli_serve.app)

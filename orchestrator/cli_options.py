@@ -57,6 +57,15 @@ GpuFractionOption = Annotated[
     float,
     typer.Option(min=0.01, max=1.0, help="Share of a GPU, and of its memory, for a worker."),
 ]
+LedgerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ledger",
+        metavar="URL",
+        help="Keep a new study's ledger in this PostgreSQL database, postgresql://user@host/name; "
+        "the password comes from ~/.pgpass or PGPASSWORD. Default: a file in its folder.",
+    ),
+]
 TrackOption = Annotated[
     bool, typer.Option("--mlflow/--no-mlflow", help="Write the runs to MLflow.")
 ]

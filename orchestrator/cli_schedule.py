@@ -11,8 +11,10 @@ from rich.console import Console
 
 from orchestrator.cli_options import (
     DEFAULT_RESULTS,
+    GpuFractionOption,
     JsonOption,
     LanesOption,
+    LedgerOption,
     SetOption,
     StudyArgument,
     TrackOption,
@@ -20,7 +22,16 @@ from orchestrator.cli_options import (
     print_value,
     refusing_bad_input,
 )
-from orchestrator.cli_submit import PythonOption, SharedResultsOption, WorkingDirOption
+from orchestrator.cli_submit import (
+    CpusOption,
+    GpusOption,
+    MemoryOption,
+    PythonOption,
+    RuntimeEnvJsonOption,
+    RuntimeEnvOption,
+    SharedResultsOption,
+    WorkingDirOption,
+)
 from orchestrator.schedule.misfire import Misfire
 from orchestrator.schedule.schedule import Overlap
 
@@ -99,27 +110,43 @@ def add(  # noqa: PLR0913
     results: SharedResultsOption = DEFAULT_RESULTS,
     python: PythonOption = None,
     working_dir: WorkingDirOption = None,
+    runtime_env: RuntimeEnvOption = None,
+    runtime_env_json: RuntimeEnvJsonOption = None,
+    entrypoint_num_cpus: CpusOption = None,
+    entrypoint_num_gpus: GpusOption = None,
+    entrypoint_memory: MemoryOption = None,
     workers: WorkersOption = None,
     lanes: LanesOption = None,
+    gpu_fraction: GpuFractionOption = 1.0,
+    ledger: LedgerOption = None,
     track: TrackOption = True,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Submit a study at times to come; needs 'rankfall serve' to be running then.
 
-    The study is kept as it reads now. Each firing has results of its own, below
+    The study is kept as it reads now, and so is the runtime environment: whoever reads the store
+    reads secrets in it. Each firing has results of its own, below
     RESULTS/schedules/NAME/TIME, and the job id STUDY-NAME-TIME.
     """
     with refusing_bad_input():
         from orchestrator.cli_submit import run_options  # noqa: PLC0415
         from orchestrator.command_schedule import Wish, add_schedule, open_store  # noqa: PLC0415
-        from orchestrator.job_options import JobOptions, require_python  # noqa: PLC0415
+        from orchestrator.job_options import (  # noqa: PLC0415
+            JobOptions,
+            read_runtime_env,
+            require_python,
+        )
 
         options = JobOptions(
             results=results,
             python=require_python(python),
-            run_options=run_options(workers, lanes, track=track),
+            run_options=run_options(workers, lanes, gpu_fraction, track, ledger),
             working_dir=working_dir,
+            runtime_env=read_runtime_env(runtime_env, runtime_env_json),
+            entrypoint_num_cpus=entrypoint_num_cpus,
+            entrypoint_num_gpus=entrypoint_num_gpus,
+            entrypoint_memory=entrypoint_memory,
         )
         wish = Wish(name, cron, at, tz, overlap, misfire, until, alert_if_moved, priority)
         added = add_schedule(open_store(store), study, overrides or [], options, wish)

@@ -17,6 +17,7 @@ from orchestrator.cli_options import (
     GpuFractionOption,
     JsonOption,
     LanesOption,
+    LedgerOption,
     SetOption,
     StudyArgument,
     TrackOption,
@@ -101,6 +102,7 @@ def submit(  # noqa: PLR0913
     workers: WorkersOption = None,
     lanes: LanesOption = None,
     gpu_fraction: GpuFractionOption = 1.0,
+    ledger: LedgerOption = None,
     track: TrackOption = True,
     wait: WaitOption = False,
     yes: Annotated[
@@ -110,9 +112,10 @@ def submit(  # noqa: PLR0913
 ) -> None:
     """Submit a study to a Ray cluster, as a job that needs this terminal no more.
 
-    Shows what it will take and asks first. The job's id is STUDY-1, STUDY-2, ...; --results has
-    to be an absolute path on storage that the cluster's nodes see. A cluster with token
-    authentication gets the token of RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH.
+    Shows what it will take (as 'rankfall plan' for that cluster) and asks first; where nobody can
+    answer, nothing is submitted and the exit code is 2, unless -y. The job's id is STUDY-1,
+    STUDY-2, ...; --results has to be an absolute path on storage that the cluster's nodes see. A
+    cluster with token authentication gets the token of RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH.
     """
     with refusing_bad_input():
         from orchestrator.cluster_address import choose_address  # noqa: PLC0415
@@ -122,16 +125,18 @@ def submit(  # noqa: PLR0913
             read_runtime_env,
             require_python,
         )
+        from orchestrator.lane_plan import LaneRequest  # noqa: PLC0415
 
         options = JobOptions(
             results=results,
             python=require_python(python),
-            run_options=run_options(workers, lanes, gpu_fraction, track),
+            run_options=run_options(workers, lanes, gpu_fraction, track, ledger),
             working_dir=working_dir,
             runtime_env=read_runtime_env(runtime_env, runtime_env_json),
             entrypoint_num_cpus=entrypoint_num_cpus,
             entrypoint_num_gpus=entrypoint_num_gpus,
             entrypoint_memory=entrypoint_memory,
+            lanes=LaneRequest(lanes, workers, gpu_fraction),
         )
         settings = [*(overrides or []), *([] if name is None else [f"study={name}"])]
         where = choose_address(address)
@@ -214,10 +219,22 @@ def retry(
 
 
 def run_options(
-    workers: int | None, lanes: int | None, gpu_fraction: float = 1.0, track: bool = True
+    workers: int | None,
+    lanes: int | None,
+    gpu_fraction: float = 1.0,
+    track: bool = True,
+    ledger: str | None = None,
 ) -> tuple[str, ...]:
-    """Return the options of ``rankfall run`` that are not its defaults."""
+    """Return the options of ``rankfall run`` that are not its defaults.
+
+    Raises:
+        LedgerError: If the ledger's URL cannot be handed on.
+    """
     words: list[str] = []
+    if ledger is not None:
+        from orchestrator.ledger_store import require_database  # noqa: PLC0415
+
+        words += ["--ledger", require_database(ledger)]
     words += [] if workers is None else ["--workers", str(workers)]
     words += [] if lanes is None else ["--lanes", str(lanes)]
     words += [] if gpu_fraction == 1.0 else ["--gpu-fraction", str(gpu_fraction)]

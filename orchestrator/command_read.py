@@ -1,25 +1,20 @@
-"""The commands that run no trial: validate, plan, report, list."""
+"""The commands that run no trial: validate, report, list."""
 
-import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.folder import StudyFolder, find_studies
 from orchestrator.ledger import Ledger
-from orchestrator.planners.forecast import Forecast, forecast
 from orchestrator.record import TrialState
 from orchestrator.report.terminal import summarise
-from orchestrator.sweep import PACK_MEMBERS
-from orchestrator.timing import START_SECONDS, count_cores, time_member_step
 from search_spaces.axis import RangeAxis
 from search_spaces.errors import SearchSpaceError
 from search_spaces.load import load_study
@@ -69,62 +64,6 @@ def describe_study(study: Study) -> RenderableType:
     return table
 
 
-def plan_study(study: Study) -> dict[str, Any]:
-    """Return what a study takes: the planner's forecast, and the time by a small probe here.
-
-    Times are upper bounds: every trial is taken to train to its last step. ``wall_minutes`` is
-    for this machine's cores, with Ray's start. A prior is not counted: a right one takes less.
-    """
-    seconds = time_member_step(study)
-    expected = forecast(study, seconds)
-    steps = study.settings_at(study.corner(study.kinds[0])).train.steps
-    cores = count_cores()
-    return {
-        "study": study.name,
-        **({} if study.prior is None else {"prior_not_counted": study.prior}),
-        **dataclasses.asdict(expected),
-        "milliseconds_per_member_step": 1000 * seconds,
-        "core_minutes": expected.trials * steps * seconds / 60,
-        "cores": cores,
-        "wall_minutes": (START_SECONDS + _train_seconds(expected, steps * seconds, cores)) / 60,
-    }
-
-
-def show_plan(plan: Mapping[str, Any]) -> RenderableType:
-    """Return the plan as a table, and the time in words."""
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in plan.items():
-        table.add_row(name.replace("_", " "), Text(_for_humans(value)))
-    cut = "; the budget cuts it short" if plan["is_cut_by_budget"] else ""
-    words = (
-        f"At most about {say_minutes(plan['wall_minutes'])} on the {plan['cores']} cores of this "
-        f"machine, {START_SECONDS:g} seconds of it to start Ray, for {plan['trials']} trials in "
-        f"{plan['rounds']} rounds{cut}."
-    )
-    if "prior_not_counted" in plan:
-        words += f" Planned as if without its prior, {plan['prior_not_counted']}."
-    return Group(table, Text(words))
-
-
-def _train_seconds(expected: Forecast, trial_seconds: float, cores: int) -> float:
-    """Rounds come one after another; a round is cut as ``cohorts.cut_packs`` cuts it."""
-    if expected.rounds == 0:
-        return 0.0
-    members = expected.trials / expected.rounds
-    turns = math.ceil(members / (cores * PACK_MEMBERS))
-    return expected.rounds * turns * math.ceil(members / (cores * turns)) * trial_seconds
-
-
-def say_minutes(minutes: float) -> str:
-    """Return a duration in words, coarse as a forecast is."""
-    if minutes < 1.5:
-        return "a minute"
-    if minutes < 90:
-        return f"{minutes:.0f} minutes"
-    hours = minutes / 60
-    return f"{hours:.1f} hours" if hours < 36 else f"{hours / 24:.1f} days"
-
-
 def rebuild_report(name: str, results: Path, console: Console, *, as_json: bool) -> None:
     """Write the report of a study anew and say what it says.
 
@@ -159,7 +98,7 @@ def show_results(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
         is_text = name in ("study", "question", "problem")
         table.add_column(name, justify="left" if is_text else "right", overflow="fold")
     for row in rows:
-        table.add_row(*[Text(_for_humans(row[column])) for column in columns])
+        table.add_row(*[Text(show_value(row[column])) for column in columns])
     return table
 
 
@@ -184,7 +123,8 @@ def summarise_folder(folder: StudyFolder) -> dict[str, Any]:
     }
 
 
-def _for_humans(value: Any) -> str:
+def show_value(value: Any) -> str:
+    """Return a value as people read it: short numbers, a dash for nothing."""
     match value:
         case None:
             return "-"

@@ -13,6 +13,7 @@ from orchestrator.collapse_map import build_map
 from orchestrator.errors import FolderError, ReportError
 from orchestrator.folder import LEDGER_NAME, StudyFolder
 from orchestrator.ledger import Ledger
+from orchestrator.ledger_store import copy_journal
 from orchestrator.map_file import to_json
 from orchestrator.report.tables import tabulate_trials, to_csv, to_parquet
 from orchestrator.report.terminal import summarise
@@ -114,9 +115,7 @@ def _write_archive(source: StudyFolder, target: Path) -> Path:
 def _fill(source: StudyFolder, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     copy = folder / LEDGER_NAME
-    journal = source.ledger.read_bytes()
-    # A running study may be in the middle of a line.
-    write_durably(copy, journal[: journal.rfind(b"\n") + 1])
+    copy_journal(source.ledger, copy)
     ledger = Ledger.load(copy)
     study = ledger.study
     about = {

@@ -28,6 +28,7 @@ def run_study(
     lanes: LaneRequest,
     track: bool,
     command: Sequence[str],
+    ledger: str | None = None,
 ) -> int:
     """Run a study to its end and return the exit code.
 
@@ -36,7 +37,7 @@ def run_study(
     """
     study = find_study(name, overrides)
     screen = Console(stderr=True)
-    options = SweepOptions(results, lanes, command, track)
+    options = SweepOptions(results, lanes, command, track, ledger=ledger)
     steps = study.settings_at(study.corner(study.kinds[0])).train.steps
     try:
         with (

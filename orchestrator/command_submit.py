@@ -7,8 +7,9 @@ from pathlib import Path
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from orchestrator.command_read import find_study, locate_study, plan_study, show_plan
-from orchestrator.errors import JobError
+from orchestrator.command_plan import plan_study, show_plan, that_cluster
+from orchestrator.command_read import find_study, locate_study
+from orchestrator.errors import ClusterError, EarlierTimesError, JobError
 from orchestrator.folder import StudyFolder
 from orchestrator.job import Job, find_job
 from orchestrator.job_options import JobOptions, make_request, require_absolute
@@ -18,6 +19,7 @@ from orchestrator.ledger import Ledger
 from orchestrator.planners.forecast import forecast
 from orchestrator.record import TrialState
 from orchestrator.shipping import packed
+from orchestrator.timed_by import TimedBy
 from search_spaces.errors import StudyFileError
 from search_spaces.load import parse_study
 from search_spaces.study import Study
@@ -66,7 +68,7 @@ def submit_study(
         if obstacle is not None:
             raise obstacle
     _require_idle(request, cluster.jobs())
-    if confirm is not None and not confirm(_show_plan(study, request, cluster.url, obstacle)):
+    if confirm is not None and not confirm(_show_plan(study, request, options, cluster, obstacle)):
         return None
     return _ship(cluster, request)
 
@@ -117,15 +119,27 @@ def read_study(name: str, overrides: Sequence[str]) -> tuple[Study, StudyFileErr
 
 
 def _show_plan(
-    study: Study, request: JobRequest, url: str, obstacle: StudyFileError | None
+    study: Study,
+    request: JobRequest,
+    options: JobOptions,
+    cluster: JobCluster,
+    obstacle: StudyFileError | None,
 ) -> RenderableType:
-    where = Text(f"Runs on {url} with {request.python}; results in {request.results}.")
-    if obstacle is None:
-        return Group(show_plan(plan_study(study)), where)
-    expected = forecast(study)
-    reason = obstacle.problems[0].message if obstacle.problems else str(obstacle)
-    words = f"{expected.trials} trials in {expected.rounds} rounds; not timed, for here {reason}."
-    return Group(Text(words), where)
+    where = Text(f"Runs on {cluster.url} with {request.python}; results in {request.results}.")
+    # Data that are not here cannot be probed with.
+    timed_by = TimedBy.AUTO if obstacle is None else TimedBy.EARLIER
+    try:
+        place = that_cluster(cluster)
+        plan = plan_study(study, place, options.lanes, options.results, timed_by)
+    except (ClusterError, EarlierTimesError) as error:
+        # A cluster may grow; whoever is asked may know.
+        expected = forecast(study)
+        reason = f"not timed: {error}"
+        if isinstance(error, EarlierTimesError) and obstacle is not None and obstacle.problems:
+            reason = f"not timed, for here {obstacle.problems[0].message}"
+        words = f"{expected.trials} trials in {expected.rounds} rounds; {reason}."
+        return Group(Text(words), where)
+    return Group(show_plan(plan), where)
 
 
 def _require_idle(request: JobRequest, jobs: Sequence[Job]) -> None:

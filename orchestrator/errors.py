@@ -12,6 +12,7 @@ OrchestratorError
 ├── StoreError              the scheduler's database cannot be used
 ├── ServeError              a part of the service cannot be started
 ├── DeployError             a study cannot be deployed as asked
+├── EarlierTimesError       no earlier trials tell how long a study will take
 ├── SweepCutError           Ray ended a sweep before its time
 ├── PriorError              the study named by 'prior' is missing or found no boundary
 ├── SimulationError         a study that maps no boundary cannot be simulated
@@ -20,6 +21,7 @@ OrchestratorError
 ├── DownloadError           a dataset cannot be had, or is not the published one
 ├── RerunError              a trial cannot be trained again, or has nothing to draw
 ├── ReportError             the report cannot be written
+├── ExplainError            a report has no such number
 ├── CompareError            arms that are not as written, or have nothing to compare
 │   └── NotPairedError          arms that do not share their seeds, data or settings
 ├── FigureError             a study has no data for a figure
@@ -77,6 +79,10 @@ class DeployError(OrchestratorError):
     """A manifest cannot be made as asked, or not be written."""
 
 
+class EarlierTimesError(OrchestratorError):
+    """No earlier trials tell how long a study will take."""
+
+
 class SweepCutError(OrchestratorError):
     """Ray ended a sweep before its time; what was finished is kept."""
 
@@ -107,6 +113,10 @@ class RerunError(OrchestratorError):
 
 class ReportError(OrchestratorError):
     """A report cannot be written: the folder is missing rights, space, or is a file."""
+
+
+class ExplainError(OrchestratorError):
+    """A study's report has no such number, or several: the text names those that are close."""
 
 
 class CompareError(OrchestratorError):

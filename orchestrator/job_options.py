@@ -14,6 +14,7 @@ import yaml
 from orchestrator.cluster_address import is_this_machine
 from orchestrator.errors import JobError
 from orchestrator.job_request import JobRequest
+from orchestrator.lane_plan import LaneRequest
 from orchestrator.mlflow_store import URI_VARIABLE, Store
 from search_spaces.study import Study
 
@@ -28,6 +29,7 @@ class JobOptions:
         run_options: Options of ``rankfall run`` that are handed on.
         working_dir: Local folder or remote archive that holds the study; None ships it alone.
         runtime_env: Ray's runtime environment, without working directory.
+        lanes: What ``run_options`` say of lanes and workers, for the plan.
     """
 
     results: Path
@@ -38,6 +40,7 @@ class JobOptions:
     entrypoint_num_cpus: float | None = None
     entrypoint_num_gpus: float | None = None
     entrypoint_memory: int | None = None
+    lanes: LaneRequest = field(default_factory=LaneRequest)
 
 
 def make_request(study: Study, given: str, options: JobOptions, url: str) -> JobRequest:

@@ -23,6 +23,7 @@ from orchestrator.cluster_address import knock
 from orchestrator.errors import ClusterError, JobError, TokenError
 from orchestrator.job import Job, JobState
 from orchestrator.job_request import STUDY_KEY, JobRequest, next_number, read_request
+from orchestrator.lane_plan import Node
 
 _TIMEOUT_SECONDS = (10.0, 60.0)  # to connect, to answer
 _POLL_SECONDS = 1.0
@@ -85,15 +86,21 @@ class JobCluster:
 
     def resources(self) -> dict[str, float]:
         """Return what the cluster's living nodes offer in all, by Ray's names (CPU, GPU, ...)."""
+        offered: Counter[str] = Counter()
+        for offers in self._offers():
+            offered.update(offers)
+        return {name: float(amount) for name, amount in offered.items()}
+
+    def nodes(self) -> list[Node]:
+        """Return what each living node offers."""
+        return [Node(o.get("CPU", 0.0), o.get("GPU", 0.0)) for o in self._offers()]
+
+    def _offers(self) -> list[dict[str, float]]:
         with _translated(self.url):
             answer = self._client._do_request("GET", "/api/v0/nodes?detail=true&limit=10000")
             answer.raise_for_status()
             nodes = answer.json()["data"]["result"]["result"]
-            offered: Counter[str] = Counter()
-            for node in nodes:
-                if node["state"] == "ALIVE":
-                    offered.update(node["resources_total"])
-        return {name: float(amount) for name, amount in offered.items()}
+            return [dict(n["resources_total"]) for n in nodes if n["state"] == "ALIVE"]
 
     def jobs(self) -> list[Job]:
         """Return the jobs that Rankfall submitted, the oldest first."""

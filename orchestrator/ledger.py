@@ -23,7 +23,7 @@ from optuna.trial import TrialState as OptunaState
 from optuna.trial import create_trial
 
 from orchestrator.errors import LedgerError, PriorError, StudyChangedError
-from orchestrator.journal import open_journal
+from orchestrator.ledger_store import open_store, reaching
 from orchestrator.planners.protocol import Proposal
 from orchestrator.record import Provenance, TrialRecord, TrialState
 from search_spaces.axis import Axis, RangeAxis
@@ -89,11 +89,10 @@ class Ledger:
         """
         if not path.is_file():
             raise LedgerError(f"{path}: there is no ledger here; 'rankfall run' makes one")
-        storage = open_journal(path)
-        names = optuna.get_all_study_names(storage)
-        if len(names) != 1:
-            raise LedgerError(f"{path}: expected the ledger of one study, got {len(names)}")
-        optuna_study = optuna.load_study(study_name=names[0], storage=storage)
+        store = open_store(path)
+        if len(store.names) != 1:
+            raise LedgerError(f"{path}: expected the ledger of one study, got {len(store.names)}")
+        optuna_study = optuna.load_study(study_name=store.names[0], storage=store.storage)
         attributes = optuna_study.user_attrs
         if "source_text" not in attributes:
             raise LedgerError(f"{path}: holds an Optuna study that Rankfall did not write")
@@ -125,7 +124,8 @@ class Ledger:
             "asked_at": now.isoformat(),
             "trials": [[dict(p.point.coordinates), p.replicate] for p in proposals],
         }
-        self._optuna.set_user_attr(f"{_ROUND}{len(self._rounds):06d}", entry)
+        with reaching():
+            self._optuna.set_user_attr(f"{_ROUND}{len(self._rounds):06d}", entry)
         self._rounds.append(list(proposals))
         self._open(len(self._rounds) - 1, now)
 
@@ -162,7 +162,8 @@ class Ledger:
             user_attrs={"key": key, **content},
         )
         trial.datetime_start = record.asked_at.astimezone().replace(tzinfo=None)
-        self._optuna.add_trial(trial)
+        with reaching():
+            self._optuna.add_trial(trial)
         self._close(trial)
 
     def _find(self, key: str) -> TrialRecord:
@@ -208,11 +209,10 @@ def read_start(path: Path) -> PriorBoundary | None:
     """
     if not path.is_file():
         return None
-    storage = open_journal(path)
-    names = optuna.get_all_study_names(storage)
-    if len(names) != 1:
+    store = open_store(path)
+    if len(store.names) != 1:
         return None
-    return _start_of(optuna.load_study(study_name=names[0], storage=storage))
+    return _start_of(optuna.load_study(study_name=store.names[0], storage=store.storage))
 
 
 def _start_of(optuna_study: optuna.Study) -> PriorBoundary | None:
@@ -246,14 +246,14 @@ def replicate_seed(study: Study, replicate: int) -> int:
 
 def _open_optuna_study(path: Path, name: str) -> optuna.Study:
     """Open or start the Optuna study; a refused file is left as it is."""
-    storage = open_journal(path)
-    names = optuna.get_all_study_names(storage)
-    if not names:
-        return optuna.create_study(storage=storage, study_name=name)
-    if names != [name]:
-        raise LedgerError(f"{path}: holds an Optuna study that is not {name}: {', '.join(names)}")
+    store = open_store(path)
+    name = store.own_name or name
+    if not store.names:
+        return optuna.create_study(storage=store.storage, study_name=name)
+    if store.names != [name]:
+        raise LedgerError(f"{path}: holds an Optuna study that is not {name}: {store.names}")
     # Not create_study(load_if_exists=True), which writes to the journal every time.
-    optuna_study = optuna.load_study(study_name=name, storage=storage)
+    optuna_study = optuna.load_study(study_name=name, storage=store.storage)
     if "digest" not in optuna_study.user_attrs and optuna_study.get_trials(deepcopy=False):
         raise LedgerError(f"{path}: holds an Optuna study that Rankfall did not write")
     return optuna_study

@@ -12,6 +12,8 @@ from search_spaces.study import Study
 from trainer.collapse.regime import Regime
 
 MISSING = "missing"
+NOTE = "mlflow.note.content"
+"""The tag whose Markdown MLflow shows on top of a run or an experiment."""
 
 
 class StudyStatus(StrEnum):
@@ -42,9 +44,17 @@ class Overview:
 
 
 def view_study(
-    study: Study, records: Sequence[TrialRecord], provenance: Provenance, status: StudyStatus
+    study: Study,
+    records: Sequence[TrialRecord],
+    provenance: Provenance,
+    status: StudyStatus,
+    answer: str = "",
 ) -> Overview:
-    """Return the parent run of a study with at least one record."""
+    """Return the parent run of a study with at least one record.
+
+    Args:
+        answer: Markdown that says what was found, for the note.
+    """
     counts = count_regimes(records)
     told = sum(counts.values())
     end = max(milliseconds(record.told_at or record.asked_at) for record in records)
@@ -66,7 +76,7 @@ def view_study(
             "study": study.name,
             "question": study.question.value,
             "objective": ",".join(study.kinds),
-            "mlflow.note.content": write_note(study, counts, provenance, status),
+            NOTE: write_note(study, counts, provenance, status, answer),
         },
         metrics=tuple(MetricPoint(key, value, end, told) for key, value in metrics.items()),
     )
@@ -83,13 +93,18 @@ def count_regimes(records: Sequence[TrialRecord]) -> dict[str, int]:
 
 
 def write_note(
-    study: Study, counts: Mapping[str, int], provenance: Provenance, status: StudyStatus
+    study: Study,
+    counts: Mapping[str, int],
+    provenance: Provenance,
+    status: StudyStatus,
+    answer: str = "",
 ) -> str:
-    """Return the Markdown that MLflow shows on top of the parent run."""
+    """Return the Markdown that MLflow shows on top of the parent run: the answer comes first."""
     done = sum(counts.values())
     regimes = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     level = f"{study.collapse.metric} below {study.collapse.below:g}"
     lines = [
+        *([answer, ""] if answer else []),
         f"**Question:** {study.question} by {study.planner}; collapsed means {level}.",
         "",
         "**Axes:**",

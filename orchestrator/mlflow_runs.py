@@ -6,17 +6,20 @@ imported when a store is opened, never before.
 
 import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from orchestrator.dataset_view import DatasetView
 from orchestrator.errors import TrackingError
 from orchestrator.mlflow_store import Store
 from orchestrator.mlflow_view import MetricPoint
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 # Read by MLflow when it is imported or when it sends a request. A user's own value wins. Few
 # and short retries: an unreachable server must not hold up the end of a sweep for minutes.
@@ -31,6 +34,7 @@ ENVIRONMENT = {
 METRICS, PARAMS, TAGS = 1000, 100, 100
 """What MLflow takes in one batch."""
 RUNS_PER_PAGE = 1000
+EXPERIMENT_PREFIX = "rankfall/"
 
 T = TypeVar("T")
 
@@ -40,10 +44,12 @@ class FoundRun:
     """What a search says of a run; ``start`` in milliseconds since 1970."""
 
     run_id: str
+    experiment_id: str
     status: str
     start: int
     tags: Mapping[str, str]
     params: Mapping[str, str]
+    metrics: Mapping[str, float]
 
 
 class MlflowRuns:
@@ -74,20 +80,54 @@ class MlflowRuns:
             )
         return str(experiment.experiment_id)
 
+    def find_experiment(self, name: str) -> str | None:
+        """Return the experiment's id; None where there is none."""
+        experiment = self._client.get_experiment_by_name(name)
+        return None if experiment is None else str(experiment.experiment_id)
+
     def search(self, experiment_id: str, tags: Mapping[str, str]) -> Iterator[FoundRun]:
         """Yield the active runs that carry all the tags, page by page."""
-        condition = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
         token: str | None = None
         while True:
             page = self._client.search_runs(
-                [experiment_id], condition, max_results=RUNS_PER_PAGE, page_token=token
+                [experiment_id], _carrying(tags), max_results=RUNS_PER_PAGE, page_token=token
             )
-            for run in page:
-                info, data = run.info, run.data
-                yield FoundRun(info.run_id, info.status, info.start_time, data.tags, data.params)
+            yield from map(_describe_run, page)
             token = page.token
             if not token:
                 return
+
+    def search_latest(self, tags: Mapping[str, str], most: int) -> list[FoundRun]:
+        """Return at most ``most`` runs of all our experiments, the latest first."""
+        ours = self._client.search_experiments(filter_string=f"name LIKE '{EXPERIMENT_PREFIX}%'")
+        found = self._client.search_runs(
+            [experiment.experiment_id for experiment in ours],
+            f"{_carrying(tags)} and attributes.status = 'FINISHED'",
+            max_results=most,
+            order_by=["attributes.start_time DESC"],
+        )
+        return [_describe_run(run) for run in found]
+
+    def describe_experiment(self, experiment_id: str, tags: Mapping[str, str]) -> None:
+        """Set those of an experiment's tags that are not so yet."""
+        known = self._client.get_experiment(experiment_id).tags
+        for name, value in tags.items():
+            if known.get(name) != value:
+                self._client.set_experiment_tag(experiment_id, name, value)
+
+    def add_inputs(self, run_id: str, datasets: Sequence[DatasetView]) -> None:
+        """Log what a run was trained on; what is logged already stays as it is."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag  # noqa: PLC0415
+
+        inputs = [
+            DatasetInput(
+                Dataset(d.name, d.digest, "local", d.source, profile=d.profile),
+                [InputTag("mlflow.data.context", "training")],
+            )
+            for d in datasets
+        ]
+        if inputs:
+            self._client.log_inputs(run_id, inputs)
 
     def create(self, experiment_id: str, name: str, start: int, tags: Mapping[str, str]) -> str:
         """Create a run that is RUNNING and return its id."""
@@ -160,6 +200,38 @@ def prepare_database(store: Store) -> None:
             leftover.unlink(missing_ok=True)
 
 
+def open_monitors() -> Callable[[], dict[str, float]]:
+    """Return what samples this machine with MLflow's own monitors, under MLflow's names.
+
+    CPU, memory, disk, network, and GPUs where MLflow finds their libraries; nothing without
+    psutil.
+    """
+    _load_client()
+    monitors: list[Any] = []
+    try:
+        from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor  # noqa: PLC0415
+        from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor  # noqa: PLC0415
+        from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor  # noqa: PLC0415
+        from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor  # noqa: PLC0415
+        from mlflow.system_metrics.metrics.rocm_monitor import ROCMMonitor  # noqa: PLC0415
+    except ImportError:
+        return dict
+    for monitor in (CPUMonitor, DiskMonitor, NetworkMonitor, GPUMonitor, ROCMMonitor):
+        # The last two raise whatever their libraries do where there is no such GPU.
+        with suppress(Exception):
+            monitors.append(monitor())
+
+    def sample() -> dict[str, float]:
+        values: dict[str, float] = {}
+        for monitor in monitors:
+            monitor.collect_metrics()
+            values |= monitor.aggregate_metrics()
+            monitor.clear_metrics()
+        return {name: float(value) for name, value in values.items()}
+
+    return sample
+
+
 def _load_client() -> "type[MlflowClient]":
     """Import MLflow, quiet and without telemetry, and return its client class."""
     for name, value in ENVIRONMENT.items():
@@ -167,6 +239,23 @@ def _load_client() -> "type[MlflowClient]":
     from mlflow import MlflowClient  # noqa: PLC0415 - the environment must be set before
 
     return MlflowClient
+
+
+def _carrying(tags: Mapping[str, str]) -> str:
+    return " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+
+
+def _describe_run(run: "Run") -> FoundRun:
+    info, data = run.info, run.data
+    return FoundRun(
+        run_id=info.run_id,
+        experiment_id=info.experiment_id,
+        status=info.status,
+        start=info.start_time,
+        tags=data.tags,
+        params=data.params,
+        metrics=data.metrics,
+    )
 
 
 def _chunk(values: list[T], size: int) -> list[list[T]]:

@@ -12,14 +12,16 @@ from typing import Protocol
 
 from orchestrator.background_tracker import BackgroundTracker
 from orchestrator.conductor import Conductor
-from orchestrator.errors import ClusterError
+from orchestrator.errors import ClusterError, LedgerError
 from orchestrator.folder import StudyFolder
 from orchestrator.journal import mend_journal
 from orchestrator.lane_plan import CPUS_PER_WORKER, LanePlan, LaneRequest, plan_lanes
 from orchestrator.ledger import Ledger
+from orchestrator.ledger_store import point_to
+from orchestrator.machine_load import LoadSampler
 from orchestrator.mlflow_overview import StudyStatus
 from orchestrator.mlflow_store import Store, locate_store
-from orchestrator.provenance import read_provenance
+from orchestrator.provenance import add_data, read_provenance
 from orchestrator.ray_environment import ray_environment
 from orchestrator.record import Provenance, TrialRecord, TrialState
 from orchestrator.starting_point import with_start
@@ -59,6 +61,7 @@ class SweepOptions:
         track: Whether MLflow is written.
         checkpoint_seconds: Time between two checkpoints of a pack; 0 writes one at every check.
         silence_seconds: A lane at work that gives no sign of life for so long is started anew.
+        ledger: PostgreSQL database that keeps a new study's ledger; None keeps it in the folder.
     """
 
     results: Path
@@ -67,6 +70,7 @@ class SweepOptions:
     track: bool = True
     checkpoint_seconds: float = 60.0
     silence_seconds: float = 600.0
+    ledger: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,12 @@ def run_sweep(study: Study, options: SweepOptions, display: Display) -> SweepRes
     made = folder.create()
     with folder.locked():
         mend_journal(folder.ledger)
+        if options.ledger is not None:
+            try:
+                point_to(folder.ledger, options.ledger, study.name)
+            except LedgerError:
+                folder.discard(made)
+                raise
         sweep = _Sweep.open(study, folder, store, options, display)
         try:
             sweep.train()
@@ -144,7 +154,7 @@ class _Sweep:
         tracker = None
         if store is not None:
             writer = Tracker(store.uri, store.artifact_root, ledger.identity)
-            tracker = BackgroundTracker(writer, ledger.study, provenance)
+            tracker = BackgroundTracker(writer, ledger.study, provenance, LoadSampler())
         return cls(ledger, folder, options, display, provenance, tracker)
 
     def train(self) -> None:
@@ -184,11 +194,16 @@ class _Sweep:
         records, files = self.ledger.records(), list[Path]()
         if any(record.outcome is not None for record in records):
             self.display.show_stage("writing the report")
-            files = _write_report(self.folder, self.ledger.study, self.provenance, records)
+            provenance = self.provenance
+            if status is StudyStatus.FINISHED:  # an interrupted study ends at once
+                provenance = add_data(provenance, records)
+                self.ledger.set_provenance(provenance)
+            files = _write_report(self.folder, self.ledger.study, provenance, records)
         if self.tracker is None:
             return SweepResult(self.ledger.study, records, files, warning=None)
         self.display.show_stage("writing MLflow")
-        warning = self.tracker.finish(records, status, files).warning
+        answer = _write_answer(self.ledger.study, records)
+        warning = self.tracker.finish(records, status, files, answer).warning
         return SweepResult(self.ledger.study, records, files, warning)
 
     def _tell(self) -> None:
@@ -198,6 +213,12 @@ class _Sweep:
     def _track(self) -> None:
         if self.tracker is not None:
             self.tracker.poke(self.ledger.records())
+
+
+def _write_answer(study: Study, records: Sequence[TrialRecord]) -> str:
+    from orchestrator.mlflow_note import write_answer  # noqa: PLC0415 (as below)
+
+    return write_answer(study, records)
 
 
 def _write_report(

@@ -7,6 +7,7 @@ import torch
 
 from orchestrator.cohorts import group_cohorts
 from orchestrator.planners.protocol import Proposal
+from orchestrator.step_time import StepTime, StepTimes, TimeSource
 from search_spaces.study import Study
 from trainer.cohort import Cohort
 from trainer.loop import train_cohort
@@ -26,11 +27,12 @@ def count_cores() -> int:
     return os.cpu_count() or 1
 
 
-def time_member_step(study: Study) -> float:
+def time_by_probe(study: Study) -> StepTimes:
     """Return the seconds of one optimiser step of one member, its share of the checks included.
 
     A pack of every kind is trained here twice as far as before, on one thread: the difference
-    has no set-up and no last evaluation in it. Best of two, for other work only ever adds.
+    has no set-up and no last evaluation in it. Best of two, for other work only ever adds; the
+    worse one is the spread's upper end.
     """
     torch.set_num_threads(1)
     cohort = _probe(study)
@@ -38,11 +40,14 @@ def time_member_step(study: Study) -> float:
     steps = max(1, min(cohort.collapse.every_steps, _PROBE_STEPS))
     _train_for(cohort, steps)  # the first call pays for loading and warming up
     short, long = (
-        min(_train_for(cohort, length) for _ in range(_REPEATS)) for length in (steps, 2 * steps)
+        sorted(_train_for(cohort, length) for _ in range(_REPEATS)) for length in (steps, 2 * steps)
     )
     # Below the clock's noise the whole is an upper bound.
-    seconds = long - short if long > short else long / 2
-    return seconds / (steps * len(cohort.members))
+    best = long[0] - short[0] if long[0] > short[0] else long[0] / 2
+    worst = max(best, long[-1] - short[0])
+    share = steps * len(cohort.members)
+    time_ = StepTime(best / share, best / share, worst / share)
+    return StepTimes(TimeSource.PROBE, "a probe on one core of this machine", 0, {"": time_})
 
 
 def _probe(study: Study) -> Cohort:

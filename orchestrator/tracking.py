@@ -13,17 +13,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.dataset_view import DatasetView, view_datasets
 from orchestrator.errors import TrackingError
-from orchestrator.mlflow_overview import Overview, StudyStatus, view_study
-from orchestrator.mlflow_runs import FoundRun, MlflowRuns
+from orchestrator.mlflow_columns import link_trials, tag_experiment
+from orchestrator.mlflow_overview import NOTE, Overview, StudyStatus, view_study
+from orchestrator.mlflow_runs import EXPERIMENT_PREFIX, FoundRun, MlflowRuns
 from orchestrator.mlflow_store import Store, hold_store
-from orchestrator.mlflow_view import RunView, tag_provenance, view_trial
+from orchestrator.mlflow_view import MetricPoint, RunView, tag_provenance, view_trial
 from orchestrator.record import Provenance, TrialRecord, TrialState
 from search_spaces.study import Study
 
 PARENT = "mlflow.parentRunId"
 TRIAL_KEY = "rankfall.trial_key"
 CONTENT = "rankfall.content"
+MAP_PICTURE = "collapse_map.png"
+"""The artifact that the note shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,19 @@ class SyncReport:
     unchanged: int
     seconds: float
     url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What a sync shows besides the ledger's records.
+
+    Attributes:
+        answer: Markdown for the parent's note.
+        load: How busy the driver's machine was; points that are there already are dropped.
+    """
+
+    answer: str = ""
+    load: Sequence[MetricPoint] = ()
 
 
 @dataclass(slots=True)
@@ -84,6 +101,7 @@ class Tracker:
         provenance: Provenance,
         artifacts: Sequence[Path] = (),
         status: StudyStatus = StudyStatus.RUNNING,
+        extras: Extras | None = None,
     ) -> SyncReport:
         """Bring the study's runs in step with all its records.
 
@@ -91,6 +109,7 @@ class Tracker:
             records: Every record of the ledger; pending ones are only counted.
             artifacts: Files to show with the parent run; one of the same name is replaced.
             status: Where the study stands; the parent run takes it over.
+            extras: What the ledger does not hold.
 
         Raises:
             TrackingError: If anything at all goes wrong; the next sync starts afresh.
@@ -102,13 +121,19 @@ class Tracker:
         known = self._parents[study.digest].records if study.digest in self._parents else {}
         changed = [record for record in told if known.get(record.key) is not record]
         views = {record.key: view_trial(study, record) for record in changed}
-        overview = view_study(study, records, provenance, status)
-        with self._translate_errors(), hold_store(self._store):
+        extras = extras or Extras()
+        overview = view_study(study, records, provenance, status, extras.answer)
+        # Not under the lock: the first look at the data takes a second.
+        datasets = [] if study.digest in self._parents else view_datasets(study)
+        with self._forgetting_on_error(), hold_store(self._store):
             runs = self._runs = self._runs or MlflowRuns(self._store)
-            parent = self._open_parent(runs, study, overview)
+            parent = self._open_parent(runs, study, overview, datasets)
             written = _write_children(runs, parent, views, tag_provenance(provenance))
             parent.records |= {record.key: record for record in changed}
-            _update_parent(runs, parent, overview, artifacts, status)
+            note = _complete_note(parent, study, overview, artifacts)
+            tags = {**overview.tags, NOTE: note}
+            runs.log(parent.run_id, {}, tags, (*overview.metrics, *extras.load))
+            _conclude(runs, parent, overview, artifacts, status)
         return SyncReport(
             experiment_id=parent.experiment_id,
             run_id=parent.run_id,
@@ -118,13 +143,20 @@ class Tracker:
             url=self._store.page(parent.experiment_id, parent.run_id),
         )
 
-    def _open_parent(self, runs: MlflowRuns, study: Study, overview: Overview) -> _Parent:
+    def _open_parent(
+        self,
+        runs: MlflowRuns,
+        study: Study,
+        overview: Overview,
+        datasets: Sequence[DatasetView],
+    ) -> _Parent:
         """Return the parent run: one search per process, then from memory."""
         if study.digest in self._parents:
             return self._parents[study.digest]
         experiment_id = runs.open_experiment(
-            f"rankfall/{study.name}", self._store.artifact_location(study.name)
+            EXPERIMENT_PREFIX + study.name, self._store.artifact_location(study.name)
         )
+        runs.describe_experiment(experiment_id, tag_experiment(study, experiment_id))
         identity = _identify(study, self._ledger_id)
         found = min(
             runs.search(experiment_id, identity),
@@ -138,34 +170,47 @@ class Tracker:
             run_id = found.run_id
         known = found.params if found else {}
         runs.log(run_id, {k: v for k, v in overview.params.items() if k not in known}, {}, ())
+        runs.add_inputs(run_id, datasets)
         runs.attach_text(run_id, study.source_text, "study.yaml")
         return self._parents.setdefault(study.digest, _Parent(experiment_id, run_id, {}, {}))
 
     @contextmanager
-    def _translate_errors(self) -> Iterator[None]:
-        """Turn whatever comes out of MLflow into a TrackingError, and forget what was known.
-
-        MLflow lets errors of SQLAlchemy, Alembic, requests and the file system through; a view
-        that fails must never stop a sweep, so nothing is let past here.
-        """
+    def _forgetting_on_error(self) -> Iterator[None]:
+        """Forget what was known of the store when it fails: the next sync looks again."""
         try:
-            yield
-        except Exception as error:
+            with translating_errors(self._store):
+                yield
+        except TrackingError:
             self._runs = None
             self._parents.clear()
-            if isinstance(error, TrackingError):
-                raise
-            text = str(error).strip() or "no message"
-            cause = text.splitlines()[0][:300].replace(self._store.uri, self._store.redacted)
-            raise TrackingError(
-                f"MLflow at {self._store.redacted} could not be written ({type(error).__name__}: "
-                f"{cause}); the ledger has every outcome, the next run or report writes it again"
-            ) from error
+            raise
+
+
+@contextmanager
+def translating_errors(store: Store) -> Iterator[None]:
+    """Turn whatever comes out of MLflow into a TrackingError.
+
+    MLflow lets errors of SQLAlchemy, Alembic, requests and the file system through; a view
+    that fails must never stop a sweep, so nothing is let past here.
+    """
+    try:
+        yield
+    except TrackingError:
+        raise
+    except Exception as error:
+        text = str(error).strip() or "no message"
+        cause = text.splitlines()[0][:300].replace(store.uri, store.redacted)
+        raise TrackingError(
+            f"MLflow at {store.redacted} could not be written ({type(error).__name__}: "
+            f"{cause}); the ledger has every outcome, 'rankfall track rebuild' writes it again"
+        ) from error
 
 
 def find_parents(runs: MlflowRuns, study: Study, ledger_id: str) -> list[FoundRun]:
     """Return the parent runs of a ledger: one, or none before its first sync."""
-    experiment_id = runs.open_experiment(f"rankfall/{study.name}", None)
+    experiment_id = runs.find_experiment(EXPERIMENT_PREFIX + study.name)
+    if experiment_id is None:
+        return []
     return list(runs.search(experiment_id, _identify(study, ledger_id)))
 
 
@@ -224,14 +269,24 @@ def _compare(runs: MlflowRuns, parent: _Parent, views: Mapping[str, RunView]) ->
     return half_written
 
 
-def _update_parent(
+def _complete_note(
+    parent: _Parent, study: Study, overview: Overview, artifacts: Sequence[Path]
+) -> str:
+    """Return the note with what only the store knows: links to runs and artifacts."""
+    words = [overview.tags[NOTE], "", link_trials(study, parent.experiment_id)]
+    if any(artifact.name == MAP_PICTURE for artifact in artifacts):
+        picture = f"get-artifact?path={MAP_PICTURE}&run_uuid={parent.run_id}"
+        words += ["", f"![The collapse map]({picture})"]
+    return "\n".join(words)
+
+
+def _conclude(
     runs: MlflowRuns,
     parent: _Parent,
     overview: Overview,
     artifacts: Sequence[Path],
     status: StudyStatus,
 ) -> None:
-    runs.log(parent.run_id, {}, overview.tags, overview.metrics)
     for artifact in artifacts:
         runs.attach(parent.run_id, artifact)
     if status is StudyStatus.RUNNING:

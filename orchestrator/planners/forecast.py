@@ -39,7 +39,12 @@ class Forecast:
 
 
 def forecast(study: Study, seconds_per_step: float = 0.0) -> Forecast:
-    """Return what the study's planner asks for when every slice crosses mid-range.
+    """Return what the study's planner asks for, as :func:`foresee` sees it."""
+    return describe_forecast(study, foresee(study, seconds_per_step))
+
+
+def foresee(study: Study, seconds_per_step: float = 0.0) -> Simulation:
+    """Return every trial that the study's planner asks for when every slice crosses mid-range.
 
     Slices without a crossing stop sooner, so a boundary study rarely takes more trials than
     this. Takes seconds; touches no file.
@@ -57,8 +62,12 @@ def forecast(study: Study, seconds_per_step: float = 0.0) -> Forecast:
         seconds_per_step=seconds_per_step,
         seed=study.seed,
     )
-    simulation = simulate(build_planner(study), surface)
-    is_boundary = study.question is Question.BOUNDARY and axis is not None
+    return simulate(build_planner(study), surface)
+
+
+def describe_forecast(study: Study, simulation: Simulation) -> Forecast:
+    """Return a simulated study in numbers."""
+    is_boundary = study.question is Question.BOUNDARY and study.lr_axis is not None
     return Forecast(
         trials=simulation.trials,
         trial_steps=simulation.trial_steps,
