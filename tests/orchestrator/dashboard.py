@@ -11,6 +11,7 @@ from tests.orchestrator.test_job_request import REQUEST
 
 GOOD = version(ray.__version__)
 VERSION, JOBS = "GET /api/version", "GET /api/jobs/"
+NODES = "GET /api/v0/nodes?detail=true&limit=10000"
 
 
 def details(job_id: str | None, **changes: object) -> dict[str, object]:
@@ -27,13 +28,17 @@ def details(job_id: str | None, **changes: object) -> dict[str, object]:
 
 
 class Dashboard:
-    """Takes jobs in as Ray does: an id only once; somebody else takes ``stolen`` meanwhile."""
+    """Takes jobs in as Ray does: an id only once; somebody else takes ``stolen`` meanwhile.
+
+    ``nodes``: what each living one offers; None answers with what no dashboard says.
+    """
 
     def __init__(self, *ids: str, stolen: tuple[str, ...] = ()) -> None:
         self.ids = list(ids)
         self.stolen = list(stolen)
         self.taken: list[dict[str, Any]] = []
         self.changes: dict[str, Any] = {}
+        self.nodes: list[dict[str, float]] | None = None
 
     def answers(self) -> dict[str, Answer]:
         """Return what it answers, for :func:`serving`."""
@@ -42,7 +47,14 @@ class Dashboard:
             "GET /api/v0/cluster_metadata": python_version(platform.python_version()),
             JOBS: self._list,
             "POST /api/jobs/": self._take,
+            NODES: self._describe_nodes,
         }
+
+    def _describe_nodes(self, _body: str) -> Reply:
+        if self.nodes is None:
+            return 200, "{}"
+        alive = [{"state": "ALIVE", "resources_total": offer} for offer in self.nodes]
+        return 200, json.dumps({"data": {"result": {"result": alive}}})
 
     def _list(self, _body: str) -> Reply:
         known = {job["submission_id"]: job for job in self.taken}

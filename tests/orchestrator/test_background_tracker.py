@@ -14,7 +14,7 @@ from orchestrator.background_tracker import BackgroundTracker
 from orchestrator.errors import TrackingError
 from orchestrator.mlflow_overview import StudyStatus
 from orchestrator.record import Provenance, TrialRecord
-from orchestrator.tracking import SyncReport, Tracker
+from orchestrator.tracking import Extras, SyncReport, Tracker
 from search_spaces.study import Study
 from tests.orchestrator.report.builder import PROVENANCE, make_records, make_study
 
@@ -39,6 +39,7 @@ class ScriptedTracker(Tracker):
         provenance: Provenance,
         artifacts: Sequence[Path] = (),
         status: StudyStatus = StudyStatus.RUNNING,
+        extras: Extras | None = None,
     ) -> SyncReport:
         assert study is STUDY
         assert provenance is PROVENANCE

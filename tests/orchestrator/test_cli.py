@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from orchestrator import command_run
 from orchestrator.cli import app
-from orchestrator.command_read import say_minutes
+from orchestrator.command_plan import say_minutes
 from orchestrator.folder import StudyFolder
 from orchestrator.ledger import Ledger
 from tests.orchestrator.fabricated import TEXT, fabricate, make_tiny, open_ledger, propose, told
@@ -23,7 +23,7 @@ COMMANDS = (
     *("run", "validate", "plan", "simulate", "report", "results", "export", "list", "ui"),
     *("rerun", "embed", "data", "claims"),
     *("submit", "resume", "retry", "jobs", "status", "logs", "cancel"),
-    *("schedule", "serve", "doctor"),
+    *("schedule", "serve", "doctor", "track"),
 )
 
 

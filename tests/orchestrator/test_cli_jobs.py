@@ -22,7 +22,9 @@ Rankfall = Callable[..., Result]
 
 @pytest.fixture
 def dashboard() -> Dashboard:
-    return Dashboard()
+    dashboard = Dashboard()
+    dashboard.nodes = [{"CPU": 2.0}]
+    return dashboard
 
 
 @pytest.fixture

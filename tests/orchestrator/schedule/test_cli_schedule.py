@@ -80,6 +80,29 @@ def test_what_is_submitted_is_what_rankfall_submit_would(schedule: Schedule) -> 
     assert folder.endswith(f"/schedules/tiny/{firing.job_id.rpartition('-')[2]}")
 
 
+def test_a_firing_is_submitted_with_the_environment_and_resources_of_its_schedule(
+    schedule: Schedule, tmp_path: Path
+) -> None:
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "tiny.yaml").write_text(TEXT)
+    result = schedule(
+        *("add", "code/tiny.yaml", "--cron", "0 2 * * *", "--working-dir", "code"),
+        *("--runtime-env-json", '{"env_vars": {"A": "b"}}', "--gpu-fraction", "0.5"),
+        *("--entrypoint-num-cpus", "0.5", "--entrypoint-num-gpus", "1"),
+        *("--entrypoint-memory", "1000000"),
+    )
+    assert result.exit_code == 0, result.output
+    ask(schedule, "run-now", "tiny")
+    with transaction(open_engine(store())) as connection:
+        (firing,) = list_firings(connection)
+    request = firing.request
+    assert request.working_dir == str(tmp_path / "code")
+    assert request.environment["env_vars"]["A"] == "b"
+    amounts = (request.entrypoint_num_cpus, request.entrypoint_num_gpus, request.entrypoint_memory)
+    assert amounts == (0.5, 1.0, 1_000_000)
+    assert request.entrypoint.endswith("--gpu-fraction 0.5")
+
+
 def store() -> str:
     return os.environ["RANKFALL_STORE"]
 
@@ -88,6 +111,7 @@ def store() -> str:
     ("words", "complaint"),
     [
         pytest.param(("add", "tiny.yaml"), "say when: --cron", id="no-time"),
+        pytest.param((*NIGHTLY, "--runtime-env-json", "{"), "runtime", id="runtime-env"),
         pytest.param((*NIGHTLY, "--at", "now"), "say when", id="two-times"),
         pytest.param(("add", "tiny.yaml", "--cron", "0 25 * * *"), "bad hour", id="cron"),
         pytest.param((*NIGHTLY, "--tz", "Mars/Olympus"), "no such time zone", id="zone"),
