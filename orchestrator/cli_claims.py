@@ -40,6 +40,10 @@ def show(
     results: ResultsOption = DEFAULT_RESULTS,
     as_json: JsonOption = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write one HTML page, pictures inside."),
+    ] = None,
     into: Annotated[
         Path | None,
         typer.Option(
@@ -48,7 +52,10 @@ def show(
         ),
     ] = None,
 ) -> None:
-    """Show the scoreboard: results of the folder, else those kept with Rankfall."""
+    """Show the scoreboard: results of the folder, else those kept with Rankfall.
+
+    --html writes it as one page with every claim's picture.
+    """
     if context.invoked_subcommand is not None:
         return
     from orchestrator import command_claims  # noqa: PLC0415
@@ -61,6 +68,9 @@ def show(
     with refusing_bad_input():
         if into is not None:
             command_claims.update_document(into)
+            return
+        if html is not None:
+            typer.echo(command_claims.write_page(results, html))
             return
         rows = command_claims.build_scoreboard(results)
     if as_json:

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+import trainer
 from orchestrator.claims.progress import ClaimsTerminal
 from orchestrator.claims.result import ClaimResult, read_results, write_result
 from orchestrator.claims.run import FOLDER, ClaimsRun, run_claims
@@ -32,6 +33,10 @@ from search_spaces.claim_load import (
     shipped_claims,
 )
 from search_spaces.claim_size import Size
+from trainer.durable import write_durably
+
+PICTURES = Path(trainer.__file__).parent.parent / ".github" / "claims"
+"""The kept results' pictures, in a checkout."""
 
 
 def build_scoreboard(results: Path) -> list[Row]:
@@ -49,6 +54,24 @@ def build_scoreboard(results: Path) -> list[Row]:
 def kept_markdown() -> str:
     """Return the scoreboard of the results kept with Rankfall: what the README shows."""
     return to_markdown(build_rows(shipped_claims(), read_results(KEPT_RESULTS)))
+
+
+def write_page(results: Path, file: Path) -> Path:
+    """Write the scoreboard as one HTML file, pictures inside, and return it.
+
+    Raises:
+        StudyFileError, ClaimResultError: If a claim or a result cannot be read, or the file not
+            be written.
+    """
+    from orchestrator.claims.page import render_page  # noqa: PLC0415 (two seconds)
+
+    rows = build_scoreboard(results)
+    page = render_page(rows, (results / FOLDER, PICTURES))
+    try:
+        write_durably(file, page.encode())
+    except OSError as error:
+        raise ClaimResultError(f"{file}: cannot be written ({error.strerror})") from error
+    return file
 
 
 def update_document(path: Path) -> None:

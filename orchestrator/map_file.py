@@ -3,16 +3,21 @@
 So it holds no times, no commit and no host; keys are sorted, and numbers that come out of
 numerical integration are rounded to six significant digits (another processor may differ in the
 last bit). Learning rates and levels are in the study's own units, steps are optimiser steps.
+
+``numbers`` are those of the report by their ids, which ``rankfall explain`` takes; those of single
+trials are the outcomes, with the id of their score, and those that a clock made are left out.
 """
 
 import json
 
+from orchestrator.audit.catalogue import list_numbers
+from orchestrator.audit.number import Family, Number, identify, round_off
 from orchestrator.collapse_map import Boundary, CollapseMap, Counts, SliceMap
 from orchestrator.record import TrialRecord
+from search_spaces.study import Study
 from trainer.cohort import Outcome
 
 SCHEMA_VERSION = 1
-DIGITS = 6
 
 
 def to_json(collapse_map: CollapseMap) -> str:
@@ -39,7 +44,12 @@ def to_json(collapse_map: CollapseMap) -> str:
             "disagreed_trials": collapse_map.audit.disagreed,
             "changed_regime_trials": collapse_map.audit.changed_regime,
         },
-        "outcomes": [_describe_outcome(r, o) for r, o in collapse_map.outcomes],
+        "outcomes": [_describe_outcome(study, r, o) for r, o in collapse_map.outcomes],
+        "numbers": [
+            _describe_number(number)
+            for number in list_numbers(collapse_map)
+            if not number.is_timed and not number.id.startswith(f"{Family.TRIAL}-")
+        ],
     }
     return json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
 
@@ -83,20 +93,25 @@ def _describe_boundary(boundary: Boundary) -> dict[str, object]:
     return {
         "level": boundary.level,
         "verdict": boundary.verdict.value,
-        "critical_lr": _rounded(boundary.critical_lr),
-        "band_95_or_transition_lr": band and [_rounded(band[0]), _rounded(band[1])],
-        "last_healthy_lr": _rounded(boundary.last_healthy_lr),
-        "first_collapsed_lr": _rounded(boundary.first_collapsed_lr),
-        "band_95_decades": _rounded(boundary.band_decades),
-        "probability_above_range": _rounded(boundary.p_above),
-        "probability_below_range": _rounded(boundary.p_below),
+        "critical_lr": round_off(boundary.critical_lr),
+        "band_95_or_transition_lr": band and [round_off(band[0]), round_off(band[1])],
+        "last_healthy_lr": round_off(boundary.last_healthy_lr),
+        "first_collapsed_lr": round_off(boundary.first_collapsed_lr),
+        "band_95_decades": round_off(boundary.band_decades),
+        "probability_above_range": round_off(boundary.p_above),
+        "probability_below_range": round_off(boundary.p_below),
         "trials": boundary.trials,
     }
 
 
-def _describe_outcome(record: TrialRecord, outcome: Outcome) -> dict[str, object]:
+def _describe_number(number: Number) -> dict[str, object]:
+    return {"id": number.id, "what": number.what, "value": number.value}
+
+
+def _describe_outcome(study: Study, record: TrialRecord, outcome: Outcome) -> dict[str, object]:
     return {
         "trial": record.key,
+        "score_number": identify(study, Family.TRIAL, record.key, "score"),
         "coordinates": dict(record.proposal.point.coordinates),
         "replicate": record.proposal.replicate,
         "seed": record.seed,
@@ -107,8 +122,3 @@ def _describe_outcome(record: TrialRecord, outcome: Outcome) -> dict[str, object
         "decided_early": outcome.decided_early,
         "diverged_at_step": outcome.diverged_at_step,
     }
-
-
-def _rounded(value: float | None) -> float | None:
-    # Probabilities far in a tail are rounding noise of the integration, not information.
-    return None if value is None else round(float(f"{value:.{DIGITS}g}"), 12)

@@ -1,5 +1,7 @@
-"""Where numbers come from: commit and versions, so that a reader can make them again."""
+"""Where numbers come from: commit, versions, lock file, data: so that they can be made again."""
 
+import dataclasses
+import hashlib
 import importlib.metadata
 import platform
 import shlex
@@ -8,19 +10,54 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import trainer
-from orchestrator.record import Provenance
+from orchestrator.record import Provenance, TrialRecord
+from trainer.data.identity import digest_data
+from trainer.errors import TrainerError
 
+_LOCK = "requirements.lock"
+_DIGEST_CHARACTERS = 12
 _DISTRIBUTIONS = ("rankfall", "torch", "ray", "optuna", "mlflow", "numpy", "scikit-learn")
 
 
 def read_provenance(command: Sequence[str]) -> Provenance:
     """Describe this installation; ``command`` is what repeats the study, as typed."""
     versions = {name: importlib.metadata.version(name) for name in _DISTRIBUTIONS}
+    checkout = Path(trainer.__file__).parent.parent
     return Provenance(
-        git_commit=_read_commit(Path(trainer.__file__).parent.parent),
+        git_commit=_read_commit(checkout),
         versions={**versions, "python": platform.python_version()},
         command=shlex.join(command),
+        lock_digest=_digest_lock(checkout / _LOCK),
     )
+
+
+def add_data(provenance: Provenance, records: Sequence[TrialRecord]) -> Provenance:
+    """Return the provenance with a digest of the data that trials were trained with.
+
+    Data that are not on this machine (the driver of a cluster) or larger than is read for this
+    leave it None; that is no reason to stop.
+    """
+    settings = {
+        record.settings.data.model_dump_json(exclude={"augment"}): record.settings.data
+        for record in records
+        if record.outcome is not None
+    }
+    try:
+        digests = [digest_data(settings[key]) for key in sorted(settings)]
+    except TrainerError:
+        return provenance
+    if not digests or None in digests:
+        return provenance
+    together = hashlib.sha256(" ".join(map(str, digests)).encode()).hexdigest()
+    return dataclasses.replace(provenance, data_digest=together[:_DIGEST_CHARACTERS])
+
+
+def _digest_lock(lock: Path) -> str | None:
+    """Return a digest of the checkout's lock file; None where there is none."""
+    try:
+        return hashlib.sha256(lock.read_bytes()).hexdigest()[:_DIGEST_CHARACTERS]
+    except OSError:
+        return None
 
 
 def _read_commit(checkout: Path) -> str | None:

@@ -5,8 +5,15 @@ An edge that was not found is called that; no number is printed where none was m
 
 from dataclasses import dataclass
 
+from orchestrator.audit.catalogue import find_factor
+from orchestrator.audit.number import Family, identify
 from orchestrator.collapse_map import CollapseMap, SliceMap
 from orchestrator.planners.threshold import Verdict
+from orchestrator.report.alignment_answer import (
+    answer_alignment,
+    ask_for_alignment,
+    cite_alignment,
+)
 from orchestrator.report.best import rank_points
 from orchestrator.report.layout import Curve, Horizontal, lay_out
 from orchestrator.report.wording import (
@@ -27,22 +34,72 @@ MOST_CURVES = 4
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was asked, what was found, and what is still open (empty when nothing is)."""
+    """What was asked, what was found, and what is still open (empty when nothing is).
+
+    ``numbers``: the ids of what the sentences say, in their order.
+    """
 
     question: str
     sentences: tuple[str, ...]
     open_points: str
+    numbers: tuple[str, ...] = ()
 
 
 def answer_question(collapse_map: CollapseMap) -> Answer:
     """Return the study's question and the answer that its finished trials give."""
-    if collapse_map.study.question is Question.OPTIMISE or not collapse_map.slices:
+    if collapse_map.study.align is not None:
+        question = ask_for_alignment(collapse_map.study)
+        sentences = answer_alignment(collapse_map)
+    elif collapse_map.study.question is Question.OPTIMISE or not collapse_map.slices:
         question, sentences = _ask_for_best(collapse_map), _answer_best(collapse_map)
     else:
         question, sentences = _ask_for_boundary(collapse_map), _answer_boundary(collapse_map)
     if not collapse_map.outcomes:
         sentences = ("No trial has finished yet, so there is no answer.",)
-    return Answer(question, sentences, _describe_open(collapse_map))
+    return Answer(question, sentences, _describe_open(collapse_map), cite(collapse_map))
+
+
+def cite(collapse_map: CollapseMap) -> tuple[str, ...]:
+    """Return the ids of the numbers that the answer says."""
+    study = collapse_map.study
+    if not collapse_map.outcomes:
+        return ()
+    if study.align is not None:
+        return cite_alignment(collapse_map)
+    if study.question is Question.OPTIMISE or not collapse_map.slices:
+        ranking = rank_points(collapse_map)
+        return tuple(
+            identify(study, Family.BEST, each.point.key, ranking.metric, part)
+            for each in ranking.points[:1]
+            for part in ("mean", "range")
+        )
+    named = dict.fromkeys(s.point.key for s in _slices_named(collapse_map))
+    level = collapse_map.levels[0]
+    parts = ("critical_lr", "band")
+    found = [identify(study, Family.BOUNDARY, key, level, part) for key in named for part in parts]
+    return (*found, *(identify(study, Family.FACTOR, c.point.key) for c in _factors(collapse_map)))
+
+
+def _slices_named(collapse_map: CollapseMap) -> list[SliceMap]:
+    """Return the slices whose numbers the answer's sentences say."""
+    layout = lay_out(collapse_map)
+    if len(layout.curves) > MOST_CURVES:
+        found = _order_found(collapse_map)
+        return [*found[:1], *found[1:][-1:]]
+    if layout.horizontal is None or len(collapse_map.slices) == 1:
+        return [s for s in collapse_map.slices if s.boundary.trials]
+    middles = [curve.slices[len(curve.slices) // 2] for curve in layout.curves]
+    ends = [curve.slices[place] for curve in layout.curves for place in (0, -1)]
+    return [*middles, *ends]
+
+
+def _factors(collapse_map: CollapseMap) -> list[Curve]:
+    """Return the curves whose factor the answer says."""
+    layout = lay_out(collapse_map)
+    is_told = layout.horizontal is not None and len(collapse_map.slices) > 1
+    if not is_told or len(layout.curves) > MOST_CURVES:
+        return []
+    return [curve for curve in layout.curves if find_factor(curve) is not None]
 
 
 def _ask_for_boundary(collapse_map: CollapseMap) -> str:
@@ -107,12 +164,11 @@ def _describe_trend(curve: Curve, lr_range: tuple[float, float]) -> str:
 
 
 def _answer_extremes(collapse_map: CollapseMap) -> tuple[str, ...]:
-    found = [s for s in collapse_map.slices if s.boundary.critical_lr is not None]
+    found = _order_found(collapse_map)
     total = len(collapse_map.slices)
     if not found:
         counts = _count_verdicts(collapse_map.slices)
         return (f"None of the {total} slices has a single threshold in range: {counts}.",)
-    found.sort(key=lambda s: (s.boundary.critical_lr or 0.0, s.point.key))
     ends = [
         f"{describe_critical_lr(s.boundary, collapse_map.lr_range or (0, 0))} "
         f"{describe_interval(s.boundary.band_lr)} ({describe_point(s.point)})"
@@ -123,6 +179,12 @@ def _answer_extremes(collapse_map: CollapseMap) -> tuple[str, ...]:
     sentence += f" between {ends[0]} and {ends[1]}."
     rest = [s for s in collapse_map.slices if s.boundary.critical_lr is None]
     return (sentence, f"The others: {_count_verdicts(rest)}.") if rest else (sentence,)
+
+
+def _order_found(collapse_map: CollapseMap) -> list[SliceMap]:
+    """Return the slices with a critical learning rate, the lowest first."""
+    found = [s for s in collapse_map.slices if s.boundary.critical_lr is not None]
+    return sorted(found, key=lambda s: (s.boundary.critical_lr or 0.0, s.point.key))
 
 
 def _count_verdicts(slices: "tuple[SliceMap, ...] | list[SliceMap]") -> str:

@@ -47,10 +47,7 @@ def _chart_axis(collapse_map: CollapseMap, axis: Axis, metric: str) -> Json:
             "x": _place(axis, values),
             "y": [outcome.measures[metric] for _, outcome in mine],
             "marker": style_marker(regime),
-            "text": [
-                describe_trial(record, o, name_metric(collapse_map.study.collapse.metric))
-                for record, o in mine
-            ],
+            "text": [describe_trial(collapse_map.study, record, o) for record, o in mine],
             "hovertemplate": "%{y:.4g}<br>%{text}<extra></extra>",
         }
         traces.append(trace)

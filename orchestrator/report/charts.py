@@ -9,12 +9,14 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
+from orchestrator.audit.number import Family, identify
 from orchestrator.collapse_map import CollapseMap, SliceMap
 from orchestrator.planners.threshold import Verdict
 from orchestrator.record import TrialRecord
 from orchestrator.report.axes import scale_horizontal, scale_rates
 from orchestrator.report.layout import Curve, Horizontal, Layout, position
 from orchestrator.report.palette import INK, MARKS, curve_colour, curve_dash
+from orchestrator.report.theory_charts import overlay_lines
 from orchestrator.report.wording import (
     describe_critical_lr,
     describe_interval,
@@ -23,6 +25,7 @@ from orchestrator.report.wording import (
     name_metric,
     name_regime,
 )
+from search_spaces.study import Study
 from trainer.cohort import Outcome
 from trainer.collapse.regime import Regime
 
@@ -42,7 +45,8 @@ def chart_map(collapse_map: CollapseMap, layout: Layout) -> Json:
         place = _Place(layout, index, len(layout.curves), collapse_map.study.replicates)
         trials += _trial_traces(collapse_map, curve, index, place)
         boundaries += _boundary_traces(collapse_map, curve, index, place)
-    traces = trials + boundaries  # in this order: boundaries lie on top
+    lines = overlay_lines(layout.horizontal, collapse_map.lr_range)
+    traces = trials + lines + boundaries  # in this order: boundaries lie on top
     rates = scale_rates(collapse_map.lr_range)
     if layout.horizontal is not None:
         across = scale_horizontal(layout.horizontal)
@@ -97,7 +101,6 @@ class _Place:
 
 def _trial_traces(collapse_map: CollapseMap, curve: Curve, index: int, place: _Place) -> list[Json]:
     traces = []
-    metric = name_metric(collapse_map.study.collapse.metric)
     for regime in MARKS:
         mine = [(record, o) for record, o in curve.trials if o.regime is regime]
         if not mine:
@@ -111,7 +114,7 @@ def _trial_traces(collapse_map: CollapseMap, curve: Curve, index: int, place: _P
                 "meta": {"curve": index, "regime": regime.value},
                 **place.arrange(across, [record.settings.lr for record, _ in mine]),
                 "marker": style_marker(regime),
-                "text": [describe_trial(record, o, metric) for record, o in mine],
+                "text": [describe_trial(collapse_map.study, record, o) for record, o in mine],
                 "hovertemplate": "%{text}<extra></extra>",
             }
         )
@@ -128,8 +131,9 @@ def style_marker(regime: Regime) -> Json:
     return {"symbol": mark.plotly, "color": mark.colour, "size": 7, "line": line}
 
 
-def describe_trial(record: TrialRecord, outcome: Outcome, metric: str) -> str:
+def describe_trial(study: Study, record: TrialRecord, outcome: Outcome) -> str:
     """Return a trial's hover text; HTML, escaped."""
+    metric = name_metric(study.collapse.metric)
     score = "none" if outcome.regime is Regime.DIVERGED else format_number(outcome.score, 3)
     early = ", decided early" if outcome.decided_early else ""
     lines = [
@@ -139,6 +143,7 @@ def describe_trial(record: TrialRecord, outcome: Outcome, metric: str) -> str:
         f"replicate {record.proposal.replicate}, seed {record.seed}",
         f"{outcome.steps_done} steps{early}",
         f"trial {escape(record.key)}",
+        f"number {identify(study, Family.TRIAL, record.key, 'score')}",
     ]
     return "<br>".join(lines)
 
@@ -248,10 +253,12 @@ def _describe_slice(collapse_map: CollapseMap, slice_map: SliceMap) -> str:
     assert collapse_map.lr_range is not None
     boundary = slice_map.boundary
     band = describe_interval(boundary.band_lr)
+    parts = (Family.BOUNDARY, slice_map.point.key, boundary.level, "critical_lr")
+    number = identify(collapse_map.study, *parts)
     return (
         f"<b>{escape(describe_point(slice_map.point))}</b><br>critical learning rate: "
         f"{describe_critical_lr(boundary, collapse_map.lr_range)} {band}<br>"
-        f"{boundary.trials} trials"
+        f"{boundary.trials} trials<br>number {number}"
     )
 
 

@@ -14,12 +14,22 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from orchestrator.audit.catalogue import list_numbers
+from orchestrator.audit.number import Family
 from orchestrator.collapse_map import CollapseMap
 from orchestrator.record import Provenance, TrialRecord
+from orchestrator.report.alignment import summarise_alignment
 from orchestrator.report.answer import Answer, answer_question
-from orchestrator.report.best import rank_points
+from orchestrator.report.arm_charts import chart_arms
+from orchestrator.report.best import choose_metric, rank_points
 from orchestrator.report.best_charts import chart_best
 from orchestrator.report.charts import chart_map, choose_colour
+from orchestrator.report.finding_tables import (
+    tabulate_alignment,
+    tabulate_fits,
+    tabulate_importance,
+    tabulate_residuals,
+)
 from orchestrator.report.html_tables import (
     describe_audit,
     list_facts,
@@ -28,9 +38,14 @@ from orchestrator.report.html_tables import (
     tabulate_slices,
     tabulate_trial_rows,
 )
+from orchestrator.report.importance import Importance, rank_axes
+from orchestrator.report.importance_charts import chart_contours, chart_importance
 from orchestrator.report.layout import Layout, lay_out
 from orchestrator.report.palette import MARKS, curve_dash
+from orchestrator.report.phase_charts import MOST_ROWS, chart_phases
 from orchestrator.report.slice_charts import chart_slices
+from orchestrator.report.theory import Fit, compare_with_lines
+from orchestrator.report.theory_charts import chart_residuals
 from orchestrator.report.wording import describe_point, format_number, name_metric, name_regime
 from search_spaces.study import Question
 
@@ -52,13 +67,21 @@ def render_html(
     folder = files("orchestrator.report") / "page"
     layout = lay_out(collapse_map)
     answer = answer_question(collapse_map)
-    charts = _collect_charts(collapse_map, layout)
+    study = collapse_map.study
+    fits, ranked = _find_fits(collapse_map), _find_ranked(collapse_map)
+    charts = _collect_charts(collapse_map, layout) | {
+        "study": study.name,
+        "numbers": _describe_numbers(collapse_map),
+        "residuals": chart_residuals(fits),
+        "importance": chart_importance(ranked),
+        "contours": chart_contours(collapse_map, ranked),
+    }
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string((folder / "report.html.j2").read_text("utf-8"))
     return template.render(
-        study=collapse_map.study,
+        study=study,
         prior_kept=collapse_map.is_prior_kept,
         answer=answer,
         level=format_number(collapse_map.study.collapse.below),
@@ -69,8 +92,15 @@ def render_html(
         map_summary=_summarise_for_readers(answer),
         slice_rows=tabulate_slices(collapse_map),
         level_table=tabulate_levels(collapse_map),
-        best=tabulate_best(rank_points(collapse_map)),
-        facts=list_facts(collapse_map, records),
+        best=tabulate_best(study, rank_points(collapse_map)),
+        metric_best=name_metric(choose_metric(study)[0]),
+        phases_omitted=_count_omitted(layout, charts),
+        fit_table=tabulate_fits(study, fits),
+        residual_table=tabulate_residuals(study, fits),
+        lacking=_say_lacking(collapse_map, fits),
+        alignment=tabulate_alignment(study, summarise_alignment(collapse_map)),
+        importance=tabulate_importance(study, ranked),
+        facts=list_facts(collapse_map),
         audit=describe_audit(collapse_map),
         trials=tabulate_trial_rows(collapse_map, records, MOST_TRIAL_ROWS),
         trial_total=len(records),
@@ -99,10 +129,47 @@ def _collect_charts(collapse_map: CollapseMap, layout: Layout) -> Json:
         "map": chart_map(collapse_map, layout) if shows_map else None,
         "slices": slices,
         "default_slice": _choose_default(slices, layout) if slices else 0,
+        "phases": chart_phases(collapse_map, layout) if shows_map else [],
+        "arms": chart_arms(collapse_map),
         "best": []
         if collapse_map.study.question is Question.BOUNDARY
         else chart_best(collapse_map),
     }
+
+
+def _find_fits(collapse_map: CollapseMap) -> tuple[Fit, ...]:
+    is_asked = collapse_map.study.question is not Question.OPTIMISE
+    return compare_with_lines(collapse_map) if is_asked else ()
+
+
+def _find_ranked(collapse_map: CollapseMap) -> tuple[Importance, ...]:
+    is_asked = collapse_map.study.question is Question.OPTIMISE
+    return rank_axes(collapse_map) if is_asked else ()
+
+
+def _describe_numbers(collapse_map: CollapseMap) -> dict[str, str]:
+    """Return what numbers are, by id; those of single trials the page can say by itself."""
+    return {
+        number.id: number.what
+        for number in list_numbers(collapse_map)
+        if not number.id.startswith(f"{Family.TRIAL}-")
+    }
+
+
+def _say_lacking(collapse_map: CollapseMap, fits: tuple[Fit, ...]) -> str:
+    lacking = len(collapse_map.slices) - sum(len(fit.residuals) for fit in fits)
+    if not lacking:
+        return ""
+    noun = "slice has" if lacking == 1 else "slices have"
+    return f"{lacking} {noun} no single threshold in range, hence no residual."
+
+
+def _count_omitted(layout: Layout, charts: Json) -> int:
+    """Return how many phase diagrams are left out: curves, or rows of the only one."""
+    if not charts["phases"]:
+        return 0
+    shown = len(charts["phases"]) if layout.horizontal is not None else MOST_ROWS
+    return max(0, len(layout.curves) - shown)
 
 
 def _choose_default(slices: Sequence[Json], layout: Layout) -> int:

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.collapse_map import CollapseMap
+from orchestrator.audit.catalogue import list_costs
+from orchestrator.audit.number import Family, identify
+from orchestrator.collapse_map import CollapseMap, SliceMap
 from orchestrator.planners.threshold import Verdict
 from orchestrator.record import TrialRecord
-from orchestrator.report.best import Ranking
+from orchestrator.report.best import RankedPoint, Ranking
 from orchestrator.report.wording import (
+    begin,
     describe_bracket,
     describe_critical_lr,
     describe_interval,
@@ -16,7 +19,7 @@ from orchestrator.report.wording import (
     name_metric,
     name_regime,
 )
-from search_spaces.study import LR
+from search_spaces.study import LR, Study
 from trainer.collapse.regime import Regime
 
 MOST_BEST = 20
@@ -24,10 +27,11 @@ MOST_BEST = 20
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What a cell shows and by what it is sorted."""
+    """What a cell shows, by what it is sorted, and the id of its number; empty without one."""
 
     text: str
     sort: str | float
+    number: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +45,6 @@ class Table:
 
 def tabulate_slices(collapse_map: CollapseMap) -> Table:
     """Return one row a slice at the study's level."""
-    rows = []
-    for slice_map in collapse_map.slices:
-        assert collapse_map.lr_range is not None
-        boundary, counts = slice_map.boundary, slice_map.counts
-        interval = describe_interval(boundary.band_lr, 3)
-        if boundary.verdict is Verdict.TRANSITION:
-            interval += " transition"
-        rows.append(
-            (
-                _text(describe_point(slice_map.point)),
-                _number(
-                    describe_critical_lr(boundary, collapse_map.lr_range, 3), boundary.critical_lr
-                ),
-                _number(interval or "–", boundary.band_lr and boundary.band_lr[0]),
-                _number(describe_bracket(boundary), boundary.last_healthy_lr),
-                _number(str(counts.finished), counts.finished),
-                _number(f"{counts.trial_steps:,}", counts.trial_steps),
-            )
-        )
     headings = (
         "Slice",
         "Critical learning rate",
@@ -68,7 +53,36 @@ def tabulate_slices(collapse_map: CollapseMap) -> Table:
         "Trials",
         "Trial-steps",
     )
-    return Table(headings, tuple(rows))
+    rows = tuple(_slice_row(collapse_map, slice_map) for slice_map in collapse_map.slices)
+    return Table(headings, rows)
+
+
+def _slice_row(collapse_map: CollapseMap, slice_map: SliceMap) -> tuple[Cell, ...]:
+    assert collapse_map.lr_range is not None
+    boundary, counts = slice_map.boundary, slice_map.counts
+    interval = describe_interval(boundary.band_lr, 3)
+    if boundary.verdict is Verdict.TRANSITION:
+        interval += " transition"
+    rate = describe_critical_lr(boundary, collapse_map.lr_range, 3)
+    lowest = boundary.band_lr and boundary.band_lr[0]
+    study, key = collapse_map.study, slice_map.point.key
+    at_level = (Family.BOUNDARY, key, boundary.level)
+    return (
+        _text(describe_point(slice_map.point)),
+        _number(rate, boundary.critical_lr, identify(study, *at_level, "critical_lr")),
+        _number(interval or "–", lowest, identify(study, *at_level, "band")),
+        _number(
+            describe_bracket(boundary),
+            boundary.last_healthy_lr,
+            identify(study, *at_level, "bracket"),
+        ),
+        _number(str(counts.finished), counts.finished, identify(study, Family.COST, key, "trials")),
+        _number(
+            f"{counts.trial_steps:,}",
+            counts.trial_steps,
+            identify(study, Family.COST, key, "trial_steps"),
+        ),
+    )
 
 
 def tabulate_levels(collapse_map: CollapseMap) -> Table:
@@ -83,23 +97,18 @@ def tabulate_levels(collapse_map: CollapseMap) -> Table:
             assert collapse_map.lr_range is not None
             rate = describe_critical_lr(boundary, collapse_map.lr_range)
             text = f"{rate} {describe_interval(boundary.band_lr)}".strip()
-            cells.append(_number(text, boundary.critical_lr))
+            parts = (Family.BOUNDARY, slice_map.point.key, boundary.level, "critical_lr")
+            number = identify(collapse_map.study, *parts)
+            cells.append(_number(text, boundary.critical_lr, number))
         rows.append(tuple(cells))
     return Table(tuple(headings), tuple(rows))
 
 
-def tabulate_best(ranking: Ranking) -> Table:
+def tabulate_best(study: Study, ranking: Ranking) -> Table:
     """Return the best points, with the spread over seeds."""
     metric = name_metric(ranking.metric)
     rows = tuple(
-        (
-            _number(str(place), place),
-            _text(describe_point(each.point)),
-            _number(format_number(each.mean, 4), each.mean),
-            _number(f"{format_number(each.low, 4)} to {format_number(each.high, 4)}", each.low),
-            _number(str(each.trials), each.trials),
-            _number(str(each.collapsed), each.collapsed),
-        )
+        _best_row(study, ranking.metric, place, each)
         for place, each in enumerate(ranking.points[:MOST_BEST], start=1)
     )
     headings = ("Place", "Point", f"Mean {metric}", "Over seeds", "Seeds", "Of them collapsed")
@@ -113,6 +122,21 @@ def tabulate_best(ranking: Ranking) -> Table:
     return Table(headings, rows, " ".join(notes))
 
 
+def _best_row(study: Study, metric: str, place: int, each: RankedPoint) -> tuple[Cell, ...]:
+    def cell(text: str, value: float, part: str) -> Cell:
+        return _number(text, value, identify(study, Family.BEST, each.point.key, metric, part))
+
+    spread = f"{format_number(each.low, 4)} to {format_number(each.high, 4)}"
+    return (
+        Cell(str(place), place),
+        _text(describe_point(each.point)),
+        cell(format_number(each.mean, 4), each.mean, "mean"),
+        cell(spread, each.low, "range"),
+        cell(str(each.trials), each.trials, "trials"),
+        cell(str(each.collapsed), each.collapsed, "collapsed"),
+    )
+
+
 def tabulate_trial_rows(
     collapse_map: CollapseMap, records: Sequence[TrialRecord], most: int
 ) -> Table:
@@ -124,33 +148,38 @@ def tabulate_trial_rows(
         "Replicate",
         "Seed",
         "Regime",
-        name_metric(collapse_map.study.collapse.metric).capitalize(),
+        begin(name_metric(collapse_map.study.collapse.metric)),
         "Steps",
         "Decided early",
         "Seconds",
     )
     note = f"The first {most:,} of {len(ordered):,} trials; all are in trials.csv."
-    rows = tuple(_trial_row(record) for record in ordered[:most])
+    rows = tuple(_trial_row(collapse_map.study, record) for record in ordered[:most])
     return Table(headings, rows, note if len(ordered) > most else "")
 
 
-def list_facts(
-    collapse_map: CollapseMap, records: Sequence[TrialRecord]
-) -> tuple[tuple[str, str], ...]:
+def list_facts(collapse_map: CollapseMap) -> tuple[tuple[str, Cell], ...]:
     """Return what the study cost, as names and values."""
-    counts = collapse_map.counts
-    seconds = sum(sorted(record.outcome.seconds for record in records if record.outcome))
-    facts = [
-        ("Trials finished", f"{counts.finished:,}"),
-        ("Trials still to run", f"{counts.not_finished:,}"),
-        ("Trials missing (failed)", f"{counts.missing:,}"),
-        ("Trial-steps", f"{counts.trial_steps:,}"),
-        ("Training time, all trials", f"{format_number(seconds, 3)} s"),
-        ("Trials decided early", f"{counts.decided_early:,}"),
-    ]
-    if collapse_map.off_slice:
-        facts.append(("Trials between the slices", f"{collapse_map.off_slice:,}"))
+    shown = {"off_slice"} if collapse_map.off_slice else set()
+    shown |= {"audited", "disagreed", "changed_regime"} if collapse_map.audit.audited else set()
+    facts = []
+    for name, what, value, is_timed in list_costs(collapse_map):
+        if name not in _FACTS and name not in shown:
+            continue
+        text = f"{format_number(value, 3)} s" if is_timed else f"{value:,}"
+        number = identify(collapse_map.study, Family.COST, name)
+        facts.append((begin(_FACTS.get(name, what)), Cell(text, value, number)))
     return tuple(facts)
+
+
+_FACTS = {
+    "finished": "trials finished",
+    "not_finished": "trials still to run",
+    "missing": "trials missing (failed)",
+    "trial_steps": "trial-steps",
+    "seconds": "training time, all trials",
+    "decided_early": "trials decided early",
+}
 
 
 def describe_audit(collapse_map: CollapseMap) -> str:
@@ -166,7 +195,10 @@ def describe_audit(collapse_map: CollapseMap) -> str:
     )
 
 
-def _trial_row(record: TrialRecord) -> tuple[Cell, ...]:
+def _trial_row(study: Study, record: TrialRecord) -> tuple[Cell, ...]:
+    def cell(text: str, value: float, part: str) -> Cell:
+        return _number(text, value, identify(study, Family.TRIAL, record.key, part))
+
     outcome = record.outcome
     lead = (
         _text(describe_point(record.proposal.point.without(LR))),
@@ -181,10 +213,10 @@ def _trial_row(record: TrialRecord) -> tuple[Cell, ...]:
     return (
         *lead,
         _text(name_regime(outcome.regime)),
-        _number(format_number(outcome.score, 3) if has_score else "–", outcome.score),
-        _number(str(outcome.steps_done), outcome.steps_done),
+        cell(format_number(outcome.score, 3) if has_score else "–", outcome.score, "score"),
+        cell(str(outcome.steps_done), outcome.steps_done, "steps_done"),
         _text("yes" if outcome.decided_early else "no"),
-        _number(format_number(outcome.seconds, 2), outcome.seconds),
+        cell(format_number(outcome.seconds, 2), outcome.seconds, "seconds"),
     )
 
 
@@ -192,5 +224,5 @@ def _text(text: str) -> Cell:
     return Cell(text, text)
 
 
-def _number(text: str, value: float | None) -> Cell:
-    return Cell(text, "" if value is None else value)
+def _number(text: str, value: float | None, number: str = "") -> Cell:
+    return Cell(text, "" if value is None else value, number)

@@ -19,7 +19,7 @@ from orchestrator.report.representatives import (
 )
 from orchestrator.report.wording import describe_point, format_number, name_metric, name_regime
 from search_spaces.point import Point
-from search_spaces.study import LR
+from search_spaces.study import LR, Study
 from trainer.cohort import Outcome
 from trainer.collapse.regime import Regime
 
@@ -57,7 +57,7 @@ def _chart_scores(collapse_map: CollapseMap, slice_map: SliceMap) -> Json:
     assert collapse_map.lr_range is not None
     metric = name_metric(collapse_map.study.collapse.metric)
     trials = trials_of(collapse_map, slice_map.point)
-    traces = [_score_trace(trials, regime, metric) for regime in MARKS]
+    traces = [_score_trace(collapse_map.study, trials, regime) for regime in MARKS]
     return {
         "traces": [trace for trace in traces if trace["x"]],
         "layout": {
@@ -74,7 +74,7 @@ def trials_of(collapse_map: CollapseMap, point: Point) -> list[tuple[TrialRecord
 
 
 def _score_trace(
-    trials: Sequence[tuple[TrialRecord, Outcome]], regime: Regime, metric: str
+    study: Study, trials: Sequence[tuple[TrialRecord, Outcome]], regime: Regime
 ) -> Json:
     mine = [(record, outcome) for record, outcome in trials if outcome.regime is regime]
     return {
@@ -85,7 +85,7 @@ def _score_trace(
         "y": [outcome.score for _, outcome in mine],
         "marker": style_marker(regime),
         "cliponaxis": False,
-        "text": [describe_trial(record, outcome, metric) for record, outcome in mine],
+        "text": [describe_trial(study, record, outcome) for record, outcome in mine],
         "hovertemplate": "%{text}<extra></extra>",
     }
 

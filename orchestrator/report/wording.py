@@ -19,6 +19,9 @@ AXIS_NAMES = {
     "model.norm": "normalisation",
 }
 
+_WRITTEN = {"cka": "CKA", "rsa": "RSA", "knn": "kNN", "nccc": "NCCC", "cdnv": "CDNV"}
+"""Words of measures that are written otherwise."""
+
 
 def name_axis(path: str) -> str:
     """Return what people call an axis: ``objective.temperature`` is the temperature."""
@@ -27,7 +30,12 @@ def name_axis(path: str) -> str:
 
 def name_metric(metric: str) -> str:
     """Return a measure's name in words: ``effective_rank`` is the effective rank."""
-    return metric.replace("_", " ")
+    return " ".join(_WRITTEN.get(word, word) for word in metric.split("_"))
+
+
+def begin(text: str) -> str:
+    """Return text with a capital first letter; the others stay as they are."""
+    return text[:1].upper() + text[1:]
 
 
 def name_regime(regime: Regime) -> str:

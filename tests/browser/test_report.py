@@ -11,11 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.claims.page import render_page
+from orchestrator.claims.result import read_results
+from orchestrator.claims.scoreboard import build_rows
 from orchestrator.collapse_map import build_map
 from orchestrator.record import TrialRecord
 from orchestrator.report.html import render_html
 from search_spaces.axis import ChoiceAxis
+from search_spaces.claim_load import KEPT_RESULTS, shipped_claims
 from search_spaces.study import Question, Study
+from tests.orchestrator.report.aligned import make_aligned
 from tests.orchestrator.report.builder import (
     KIND_AXIS,
     LR_AXIS,
@@ -72,10 +77,49 @@ window.addEventListener("load", async () => {
     seen.loss = count("#loss .scatterlayer .trace");
   }
   seen.best = count("#best-0 .scatterlayer .point");
+  const places = [...document.querySelectorAll(".chart")];
+  seen.charts = places.length;
+  const isDrawn = (place) => place.querySelector(".trace, .contourlayer path, .barlayer path");
+  seen.undrawn = places.filter((place) => !isDrawn(place)).map((place) => place.id).join(",");
+  seen.unnamed = places.filter((place) => !place.getAttribute("aria-label")).length;
+  const arm = document.getElementById("arm-choice");
+  if (arm) {
+    arm.value = String(arm.options.length - 1);
+    arm.dispatchEvent(new Event("change")); await wait();
+    seen.alignment = count("#alignment .scatterlayer .trace");
+  }
+  const number = document.querySelector("table data.n");
+  if (number) {
+    number.click();
+    const bar = document.getElementById("audit");
+    seen.audit = bar.hidden ? "hidden" : bar.querySelector("code").textContent;
+    seen.said = bar.querySelector("span").textContent.length;
+    seen.number = number.value;
+    bar.querySelector("button").click();
+    seen.closed = bar.hidden;
+  }
   seen.cloud = count('[data-title*="loud"]');
   seen.hacked = Boolean(window.hacked);
   seen.overflow = document.documentElement.scrollWidth > window.innerWidth;
   seen.requests = performance.getEntriesByType("resource").length;
+  seen.ready = document.documentElement.dataset.ready;
+  document.body.dataset.seen = Object.entries(seen).map(([k, v]) => `${k}=${v}`).join(";");
+});
+</script>
+"""
+
+LOOK = """
+<script>
+window.addEventListener("load", () => {
+  const pictures = [...document.images];
+  const seen = {
+    pictures: pictures.length,
+    broken: pictures.filter((each) => !each.naturalWidth).length,
+    unnamed: pictures.filter((each) => !each.alt).length,
+    overflow: document.documentElement.scrollWidth > window.innerWidth,
+    requests: performance.getEntriesByType("resource")
+      .filter((each) => !each.name.startsWith("data:")).length,
+  };
   document.body.dataset.seen = Object.entries(seen).map(([k, v]) => `${k}=${v}`).join(";");
 });
 </script>
@@ -88,6 +132,15 @@ def browse(
     """Open the study's report, drive it, and return what the driver saw."""
     page = folder / "report.html"
     page.write_text(render_html(build_map(study, records), records, PROVENANCE) + DRIVER)
+    found = open_in_chromium(page, folder, width)
+    assert (found["requests"], found["cloud"], found["hacked"]) == ("0", "0", "false")
+    assert (found["undrawn"], found["unnamed"], found["overflow"]) == ("", "0", "false")
+    assert found["ready"] == "yes"
+    return found
+
+
+def open_in_chromium(page: Path, folder: Path, width: int) -> dict[str, str]:
+    """Open a page and return what the script in it saw; no message of the console is allowed."""
     result = subprocess.run(
         [
             str(CHROMIUM),
@@ -105,7 +158,6 @@ def browse(
     assert messages == []
     seen = re.search(r'data-seen="([^"]*)"', result.stdout)
     assert seen, "the driver did not run to its end"
-    assert 'data-ready="yes"' in result.stdout
     return dict(pair.split("=") for pair in seen.group(1).split(";"))
 
 
@@ -123,7 +175,10 @@ def test_the_map_is_drawn_and_its_controls_work(width: int, tmp_path: Path) -> N
     assert float(seen["first"]) == 100.0
     assert int(seen["spectra"]) > 2
     assert int(seen["loss"]) > 2
-    assert seen["overflow"] == "false"
+    assert int(seen["charts"]) == 1 + 2 + 1 + 4, "map, two phase diagrams, residuals, a slice's"
+    assert seen["audit"] == f"rankfall explain demo {seen['number']}"
+    assert int(seen["said"]) > 20
+    assert seen["closed"] == "true"
 
 
 @pytest.mark.parametrize(
@@ -138,12 +193,28 @@ def test_other_shapes_open_without_errors_or_requests(study: Study, tmp_path: Pa
     records = make_records(study) if study.lr_axis else []
     seen = browse(study, records, tmp_path)
     assert int(seen["points"]) + int(seen["best"]) > 0 or not records
+
+
+@pytest.mark.parametrize("width", [1280, 500])
+def test_alignment_over_training_is_drawn_for_every_setting(width: int, tmp_path: Path) -> None:
+    study, records = make_aligned("objective.temperature=[0.5, 2.0]")
+    seen = browse(study, records, tmp_path, width)
+    assert int(seen["alignment"]) == 2 * 2 * 2, "two measures, two objectives: band and line"
+    assert int(seen["charts"]) == 2 + 2 + 2, "alignment, loss and spectrum, best by each axis"
+
+
+def test_the_scoreboard_opens_with_every_picture_and_without_a_request(tmp_path: Path) -> None:
+    page = tmp_path / "claims.html"
+    content = render_page(build_rows(shipped_claims(), read_results(KEPT_RESULTS)))
+    assert "script-src" not in content
+    page.write_text(content.replace("style-src", "script-src 'unsafe-inline'; style-src", 1) + LOOK)
+    seen = open_in_chromium(page, tmp_path, 500)
+    kept = len(read_results(KEPT_RESULTS))
+    assert int(seen["pictures"]) == kept + 1
+    assert (seen["broken"], seen["unnamed"], seen["overflow"]) == ("0", "0", "false")
     assert seen["requests"] == "0"
-    assert seen["cloud"] == "0"
 
 
 def test_hostile_text_runs_nothing(tmp_path: Path) -> None:
     study, records = hostile_study()
-    seen = browse(study, records, tmp_path)
-    assert seen["hacked"] == "false"
-    assert seen["requests"] == "0"
+    browse(study, records, tmp_path)

@@ -57,8 +57,8 @@ def test_an_override_can_repair_the_file() -> None:
         (
             "budgt.trials=3",
             "--set budgt.trials=3: budgt: unknown key; known keys: align, budget, collapse, data, "
-            "evaluate, lr, model, objective, optimise, planner, prior, question, seed, seeds, "
-            "seeds_from, study, train; did you mean budget?",
+            "evaluate, lr, model, objective, optimise, planner, prior, pruner, question, seed, "
+            "seeds, seeds_from, study, train; did you mean budget?",
         ),
         (
             "train.momentm=0",

@@ -14,7 +14,7 @@ OBJECTIVE_KEYS = (
 )
 TOP_LEVEL_KEYS = (
     "align, budget, collapse, data, evaluate, lr, model, objective, optimise, planner, prior, "
-    "question, seed, seeds, seeds_from, study, train"
+    "pruner, question, seed, seeds, seeds_from, study, train"
 )
 NAME_RULE = (
     "expected letters, digits, dashes and underscores, a letter or digit first, at most 80 "

@@ -38,7 +38,7 @@
     const curves = checked("curve");
     const regimes = checked("regime");
     const visible = charts.map.traces.map(
-      ({ meta }) => curves.has(String(meta.curve)) && (meta.regime === null || regimes.has(meta.regime)));
+      ({ meta }) => meta.curve === null || curves.has(String(meta.curve)) && (meta.regime === null || regimes.has(meta.regime)));
     Plotly.restyle("map", { visible });
   };
 
@@ -57,6 +57,53 @@
     draw("scores", chosen.scores, true);
     for (const name of ["spectra", "loss", "rank"]) draw(name, chosen[name], true);
   };
+
+  // Builds one figure for each chart: settings differ in what was measured of them.
+  const fill = (id, given) => {
+    const place = document.getElementById(id);
+    place.querySelectorAll(".chart").forEach((chart) => Plotly.purge(chart));
+    place.replaceChildren(...given.map((chart, index) => {
+      const figure = document.createElement("figure");
+      const caption = document.createElement("figcaption");
+      const drawing = document.createElement("div");
+      caption.textContent = chart.label;
+      Object.assign(drawing, { id: `${id}-${index}`, className: "chart small" });
+      drawing.setAttribute("role", "figure");
+      drawing.setAttribute("aria-label", `${chart.label} over training, by arm`);
+      figure.append(caption, drawing);
+      return figure;
+    }));
+    given.forEach((chart, index) => draw(`${id}-${index}`, chart, true));
+  };
+
+  const drawArms = (index) => {
+    for (const name of ["alignment", "learning"]) fill(name, charts.arms[index][name]);
+  };
+
+  // A number's own words: those of the catalogue, or its heading and row where it is one trial's.
+  const say = (number) => {
+    const id = number.value;
+    if (charts.numbers[id]) return charts.numbers[id];
+    const cell = number.closest("td");
+    if (!cell) return "";
+    const heading = cell.closest("table").tHead.rows[0].cells[cell.cellIndex].textContent;
+    const row = [...cell.parentElement.cells].slice(0, 3).map((other) => other.textContent.trim());
+    return `${heading} of trial ${row[0]}, lr ${row[1]}, replicate ${row[2]}`;
+  };
+
+  const showAudit = (number) => {
+    const bar = document.getElementById("audit");
+    const shown = number.querySelector("code") ? "" : number.textContent.trim();
+    bar.querySelector("strong").textContent = shown;
+    bar.querySelector("span").textContent = say(number);
+    bar.querySelector("code").textContent = `rankfall explain ${charts.study} ${number.value}`;
+    bar.hidden = false;
+  };
+
+  // Charts have fixed widths in pixels: on paper they get those of a page.
+  const fit = (width) => document.querySelectorAll(".js-plotly-plot").forEach((place) =>
+    Plotly.relayout(place, width ? { autosize: false, width: place.closest(".pair") ? width / 2 - 15 : width }
+      : { autosize: true, width: null }));
 
   const compare = (a, b) => {
     const [x, y] = [Number(a), Number(b)];
@@ -96,6 +143,27 @@
     drawSlice(charts.default_slice);
   }
   charts.best.forEach((chart, index) => draw(`best-${index}`, chart, true));
+  charts.phases.forEach((chart, index) => {
+    if (chart.height) document.getElementById(`phase-${index}`).style.height = `${chart.height}px`;
+    draw(`phase-${index}`, chart, true);
+  });
+  if (charts.residuals) draw("residuals", charts.residuals, true);
+  if (charts.importance) draw("importance", charts.importance, false);
+  charts.contours.forEach((chart, index) => draw(`contour-${index}`, chart, false));
+  if (charts.arms.length) {
+    const choice = document.getElementById("arm-choice");
+    choice.addEventListener("change", () => drawArms(Number(choice.value)));
+    drawArms(0);
+  }
+  document.addEventListener("click", ({ target }) => {
+    const number = target.closest("data.n");
+    if (number) showAudit(number);
+  });
+  document.querySelector("#audit button").addEventListener("click", () => {
+    document.getElementById("audit").hidden = true;
+  });
+  window.addEventListener("beforeprint", () => fit(680));
+  window.addEventListener("afterprint", () => fit(0));
   document.querySelectorAll("table.sortable").forEach(makeSortable);
   const filter = document.getElementById("trial-filter");
   if (filter) filter.addEventListener("input", () => filterTrials(filter.value));

@@ -141,7 +141,7 @@ def test_two_really_trained_studies_of_one_origin_start_equal_and_are_compared(
         [r.outcome.measures["knn_accuracy"] for r in ledger.records() if r.outcome]
         for ledger in (first, second)
     ]
-    assert found.difference == pytest.approx(float(np.mean(np.subtract(*scores[::-1]))))
+    assert found.difference == pytest.approx(float(np.mean(scores[1]) - np.mean(scores[0])))
     unpaired = train_all(tmp_path, text.replace("KIND", "dcl").replace("small", "third"))
     unpaired.set_provenance(PROVENANCE)
     with pytest.raises(NotPairedError, match="seeds_from: small"):

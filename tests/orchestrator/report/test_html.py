@@ -88,6 +88,9 @@ def test_every_chart_is_described_and_has_data(page: Page) -> None:
     assert all(place.get("aria-label") for place in places)
     drawn = [c for c in [charts["map"], *charts["best"]] if c is not None]
     drawn += [each[name] for each in charts["slices"] for name in ("scores", "spectra", "loss")]
+    drawn += charts["phases"] + charts["contours"]
+    drawn += [charts[name] for name in ("residuals", "importance") if charts[name]]
+    drawn += [c for each in charts["arms"] for c in each["alignment"] + each["learning"]]
     assert drawn
     assert all(trace["x"] and trace["y"] for chart in drawn for trace in chart["traces"])
     assert all(chart["traces"] for chart in drawn)
@@ -114,7 +117,9 @@ def test_the_map_shows_every_finished_trial_and_every_slice() -> None:
 def test_above_the_range_is_an_arrow_with_words_and_not_a_number() -> None:
     study = make_small_study()
     page = open_page(study, make_records(study, lambda _: 1e5))
-    boundaries = [t for t in page.charts()["map"]["traces"] if t["meta"]["regime"] is None]
+    traces = page.charts()["map"]["traces"]
+    of_curves = [t for t in traces if t["meta"]["curve"] is not None]
+    boundaries = [t for t in of_curves if t["meta"]["regime"] is None]
     assert {trace["marker"]["symbol"] for trace in boundaries} == {"triangle-up"}
     assert [trace["text"] for trace in boundaries] == [["above 100", "", ""]] * 2
 

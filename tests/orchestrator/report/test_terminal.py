@@ -65,7 +65,7 @@ def test_the_summary_answers_counts_and_points_to_the_files() -> None:
 
 def test_optimise_lists_the_best_points() -> None:
     study = make_small_study(Question.OPTIMISE)
-    assert "Best points by knn accuracy" in print_at(map_so_far(study, make_records(study)))
+    assert "Best points by kNN accuracy" in print_at(map_so_far(study, make_records(study)))
     assert "no measured trial yet" in print_at(map_so_far(study, []))
 
 

@@ -1,0 +1,158 @@
+"""Bars of parameter importance, and contours of the metric over pairs of ranges.
+
+As plain plotly JSON. Contours are linear interpolation between points that were tried (Delaunay
+triangles, on the axes' own scale); outside of them nothing is drawn.
+"""
+
+from collections.abc import Sequence
+from html import escape
+from itertools import combinations
+from math import log10
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.interpolate import LinearNDInterpolator
+from scipy.spatial import QhullError
+
+from orchestrator.collapse_map import CollapseMap
+from orchestrator.report.best import RankedPoint, rank_points
+from orchestrator.report.importance import Importance
+from orchestrator.report.palette import CURVE_COLOURS, INK, VIRIDIS
+from orchestrator.report.wording import (
+    begin,
+    describe_point,
+    format_number,
+    name_axis,
+    name_metric,
+)
+from search_spaces.axis import RangeAxis
+
+Json = dict[str, Any]
+Floats = npt.NDArray[np.float64]
+
+MOST_CONTOURS = 3
+_CELLS = 40
+_FEWEST_POINTS = 4
+
+
+def chart_importance(ranked: Sequence[Importance]) -> Json | None:
+    """Return a bar an axis, the longest on top; None without any."""
+    if not ranked:
+        return None
+    names = [escape(name_axis(each.path)) for each in ranked]
+    trace: Json = {
+        "type": "bar",
+        "orientation": "h",
+        "x": [each.share for each in ranked],
+        "y": names,
+        "marker": {"color": CURVE_COLOURS[0]},
+        "text": [f"{100 * each.share:.0f} %" for each in ranked],
+        "textposition": "auto",
+        "hovertemplate": "%{y}: %{x:.3f}<extra></extra>",
+    }
+    axis = {"title": {"text": "share of importance"}, "rangemode": "tozero", "tickformat": ".0%"}
+    rows = {"autorange": "reversed", "type": "category", "automargin": True}
+    return {"traces": [trace], "layout": {"xaxis": axis, "yaxis": rows}}
+
+
+def chart_contours(collapse_map: CollapseMap, ranked: Sequence[Importance]) -> list[Json]:
+    """Return a contour for each pair of the most important ranges, at most three."""
+    axes = {a.path: a for a in collapse_map.study.axes if isinstance(a, RangeAxis)}
+    chosen = [axes[each.path] for each in ranked if each.path in axes]
+    charts = [_chart_pair(collapse_map, first, second) for first, second in combinations(chosen, 2)]
+    return [chart for chart in charts if chart is not None][:MOST_CONTOURS]
+
+
+def _chart_pair(collapse_map: CollapseMap, first: RangeAxis, second: RangeAxis) -> Json | None:
+    ranking = rank_points(collapse_map)
+    points = [p for p in ranking.points if {first.path, second.path} <= _paths(p)]
+    x_P, y_P = (_place(points, axis) for axis in (first, second))
+    values_P = np.array([point.mean for point in points])
+    grid = _interpolate(x_P, y_P, values_P)
+    if grid is None:
+        return None
+    metric = name_metric(ranking.metric)
+    scale = {"colorscale": [[i / (len(VIRIDIS) - 1), c] for i, c in enumerate(VIRIDIS)]}
+    x_C, y_C, values_CC = grid
+    contour: Json = {
+        "type": "contour",
+        "x": x_C.tolist(),
+        "y": y_C.tolist(),
+        "z": [[None if np.isnan(v) else float(v) for v in row] for row in values_CC],
+        **scale,
+        "colorbar": {"title": {"text": escape(metric)}, "thickness": 12},
+        "contours": {"showlabels": True, "labelfont": {"size": 10, "color": "white"}},
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+    tried: Json = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": x_P.tolist(),
+        "y": y_P.tolist(),
+        "marker": {"size": 6, "color": "white", "line": {"color": INK, "width": 1}},
+        "text": [
+            f"{escape(metric)} {format_number(p.mean, 4)}<br>{escape(describe_point(p.point))}"
+            for p in points
+        ],
+        "hovertemplate": "%{text}<extra></extra>",
+        "showlegend": False,
+    }
+    names = [name_axis(axis.path) for axis in (first, second)]
+    return {
+        "label": begin(f"{metric} over {names[0]} and {names[1]}"),
+        "traces": [contour, tried],
+        "layout": {"xaxis": _scale(first), "yaxis": _scale(second)},
+    }
+
+
+def _paths(point: RankedPoint) -> set[str]:
+    return {path for path, _ in point.point.coordinates}
+
+
+def _place(points: Sequence[RankedPoint], axis: RangeAxis) -> Floats:
+    """Return coordinates on the axis' scale: decades if it is logarithmic.
+
+    Plotly interpolates contours in the numbers it is given, so it is given these.
+    """
+    values = [float(point.point[axis.path]) for point in points]
+    return np.array([log10(value) if axis.log else value for value in values])
+
+
+def _interpolate(
+    x_P: Floats, y_P: Floats, values_P: Floats
+) -> tuple[Floats, Floats, Floats] | None:
+    """Return grid lines and the values on them; None if the points span no area."""
+    if len(values_P) < _FEWEST_POINTS or np.ptp(x_P) == 0 or np.ptp(y_P) == 0:
+        return None
+    places_PX = np.stack([x_P, y_P], axis=1)
+    unique_UX, which_P = np.unique(places_PX, axis=0, return_inverse=True)
+    sums_U = np.bincount(which_P.ravel(), weights=values_P)
+    means_U = sums_U / np.bincount(which_P.ravel())
+    x_C, y_C = (np.linspace(v.min(), v.max(), _CELLS) for v in (x_P, y_P))
+    try:
+        surface = LinearNDInterpolator(unique_UX, means_U, rescale=True)
+    except (QhullError, ValueError):
+        return None  # all on one line
+    return x_C, y_C, np.asarray(surface(*np.meshgrid(x_C, y_C)), dtype=np.float64)
+
+
+def _scale(axis: RangeAxis) -> Json:
+    title = {"title": {"text": escape(name_axis(axis.path))}}
+    if not axis.log:
+        return title
+    ticks = _round_ticks(axis.low, axis.high)
+    return {
+        **title,
+        "tickvals": [log10(tick) for tick in ticks],
+        "ticktext": [format_number(tick) for tick in ticks],
+    }
+
+
+def _round_ticks(low: float, high: float) -> list[float]:
+    """Return 1, 2, 5 of every decade inside a range; decades only where there are many."""
+    decades = range(int(np.floor(log10(low))), int(np.ceil(log10(high))) + 1)
+    steps = (1, 2, 5) if len(decades) <= 3 else (1,)
+    ticks = [step * 10.0**decade for decade in decades for step in steps]
+    return [tick for tick in ticks if low * 0.999 <= tick <= high * 1.001]
