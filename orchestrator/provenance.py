@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import trainer
-from orchestrator.record import Provenance, TrialRecord
-from trainer.data.identity import digest_data
-from trainer.errors import TrainerError
+from orchestrator.dataset_view import view_datasets
+from orchestrator.record import Provenance
+from search_spaces.study import Study
 
 _LOCK = "requirements.lock"
 _DIGEST_CHARACTERS = 12
@@ -31,25 +31,19 @@ def read_provenance(command: Sequence[str]) -> Provenance:
     )
 
 
-def add_data(provenance: Provenance, records: Sequence[TrialRecord]) -> Provenance:
-    """Return the provenance with a digest of the data that trials were trained with.
+def add_data(provenance: Provenance, study: Study) -> Provenance:
+    """Return the provenance with a digest of the data that a study's trials are trained with.
 
-    Data that are not on this machine (the driver of a cluster) or larger than is read for this
-    leave it None; that is no reason to stop.
+    That which MLflow shows of the dataset; of a study that varies its data, one of all of them.
+    Data that are not on this machine (the driver of a cluster) leave it None.
     """
-    settings = {
-        record.settings.data.model_dump_json(exclude={"augment"}): record.settings.data
-        for record in records
-        if record.outcome is not None
-    }
-    try:
-        digests = [digest_data(settings[key]) for key in sorted(settings)]
-    except TrainerError:
+    digests = dict.fromkeys(view.digest for view in view_datasets(study))
+    if not digests:
         return provenance
-    if not digests or None in digests:
-        return provenance
-    together = hashlib.sha256(" ".join(map(str, digests)).encode()).hexdigest()
-    return dataclasses.replace(provenance, data_digest=together[:_DIGEST_CHARACTERS])
+    together = "".join(digests)
+    if len(digests) > 1:
+        together = hashlib.sha256(together.encode()).hexdigest()[: len(next(iter(digests)))]
+    return dataclasses.replace(provenance, data_digest=together)
 
 
 def _digest_lock(lock: Path) -> str | None:

@@ -63,8 +63,8 @@ class Provenance:
         versions: Versions of rankfall, python, torch, ray, optuna, mlflow by name.
         command: The command that repeats the study.
         lock_digest: Of ``requirements.lock`` beside that checkout; None without one.
-        data_digest: Of what was trained and tested with; None if it was not to be had where the
-            study was run from, or is too large to be read for this.
+        data_digest: Of what was trained and tested with, as MLflow shows it; None if it was not
+            to be had where the study was run from, or the study was never finished.
     """
 
     git_commit: str | None

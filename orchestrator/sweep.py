@@ -196,7 +196,7 @@ class _Sweep:
             self.display.show_stage("writing the report")
             provenance = self.provenance
             if status is StudyStatus.FINISHED:  # an interrupted study ends at once
-                provenance = add_data(provenance, records)
+                provenance = add_data(provenance, self.ledger.study)
                 self.ledger.set_provenance(provenance)
             files = _write_report(self.folder, self.ledger.study, provenance, records)
         if self.tracker is None:
