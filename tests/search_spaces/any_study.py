@@ -30,12 +30,14 @@ KINDS: Mapping[str, type[BaseModel]] = {
 }
 
 # Kept away from what cannot be trained together: ten classes in too few dimensions, a batch
-# larger than the train split, a test split without every class, batch norm in micro-batches.
+# larger than the train split, a test split without every class, batch norm in micro-batches, a
+# learned temperature below 0.01.
 LIMITS: Mapping[str, Json] = {
     "embed_dim": {"minimum": 12},
     "test_fraction": {"minimum": 0.1, "maximum": 0.5},
     "micro_batch_size": {"minimum": 64},
     "imbalance": {"maximum": 20.0},
+    "temperature": {"minimum": 0.01},
 }
 
 
