@@ -49,6 +49,7 @@ def chart_importance(ranked: Sequence[Importance]) -> Json | None:
         "marker": {"color": CURVE_COLOURS[0]},
         "text": [f"{100 * each.share:.0f} %" for each in ranked],
         "textposition": "auto",
+        "textangle": 0,
         "hovertemplate": "%{y}: %{x:.3f}<extra></extra>",
     }
     axis = {"title": {"text": "share of importance"}, "rangemode": "tozero", "tickformat": ".0%"}

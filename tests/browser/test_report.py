@@ -51,7 +51,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
 ]
 
-DRIVER = """
+DRIVER = r"""
 <script>
 window.addEventListener("load", async () => {
   const seen = {};
@@ -92,7 +92,8 @@ window.addEventListener("load", async () => {
   if (number) {
     number.click();
     const bar = document.getElementById("audit");
-    seen.audit = bar.hidden ? "hidden" : bar.querySelector("code").textContent;
+    const command = bar.querySelector("code").textContent.replace(/[^\w -]/g, "");
+    seen.audit = bar.hidden ? "hidden" : command;
     seen.said = bar.querySelector("span").textContent.length;
     seen.number = number.value;
     bar.querySelector("button").click();
