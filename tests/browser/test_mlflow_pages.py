@@ -1,4 +1,4 @@
-"""MLflow's own pages in a real browser: table, note, figures and report of a synced study.
+"""MLflow's own pages in a real browser: table, note, figure, load, the report's frame.
 
 A real MLflow server on this machine, Debian's ``chromium`` in front of it.
 """
@@ -108,7 +108,7 @@ def test_the_table_of_trials_shows_regime_and_learning_rate_first(
     assert "Source" not in lefts
 
 
-def test_the_report_opens_as_an_artifact_with_its_map_drawn(
+def test_the_report_has_a_frame_among_the_artifacts_and_its_figure_is_drawn(
     server: str, synced: SyncReport, browser: Browser, pictures: Path
 ) -> None:
     browser.open(page(server, synced, f"runs/{synced.run_id}/artifacts/report.html"))
