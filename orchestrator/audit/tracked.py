@@ -30,7 +30,9 @@ def find_runs(ledger: Ledger, results: Path) -> TrackedRuns:
 
     try:
         runs = MlflowRuns(store)
-        experiment = runs.open_experiment(f"rankfall/{ledger.study.name}", None)
+        experiment = runs.find_experiment(f"rankfall/{ledger.study.name}")
+        if experiment is None:
+            return TrackedRuns(note="not tracked in MLflow")
         found = {
             run.tags[TRIAL_KEY]: run.run_id
             for parent in find_parents(runs, ledger.study, ledger.identity)
@@ -38,8 +40,7 @@ def find_runs(ledger: Ledger, results: Path) -> TrackedRuns:
             if TRIAL_KEY in run.tags
         }
     except Exception as error:
-        text = str(error).strip() or type(error).__name__
-        return TrackedRuns(
-            note=f"MLflow at {store.redacted} cannot be read: {text.splitlines()[0]}"
-        )
+        text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        cause = text.replace(store.uri, store.redacted)  # the URI may hold a password
+        return TrackedRuns(note=f"MLflow at {store.redacted} cannot be read: {cause}")
     return TrackedRuns(found, "" if found else "not tracked in MLflow")

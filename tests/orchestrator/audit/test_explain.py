@@ -121,6 +121,7 @@ def test_tracked_trials_are_named_with_their_mlflow_runs(
     store = results / "mlflow.db"
     os.replace(database, store)
     try:
+        assert "not tracked in MLflow" in explain(results, "small", score_number(ledger, 0))[1]
         own = locate_store(results, {})
         Tracker(own.uri, own.artifact_root, ledger.identity).sync(
             ledger.study, ledger.records(), PROVENANCE
