@@ -75,9 +75,9 @@ def how_to_get_sounds(kind: SoundKind, folder: Path) -> str:
         case SoundKind.CLOTHO:
             files = "the CSV and unpacked 7z files of https://zenodo.org/records/4783391"
         case SoundKind.ESC50 | SoundKind.ESC10:
-            files = "https://github.com/karolpiczak/ESC-50/archive/master.zip, unpacked,"
+            return f"unpack https://github.com/karolpiczak/ESC-50/archive/master.zip in {folder}"
         case SoundKind.URBANSOUND8K:
-            files = "UrbanSound8K.tar.gz of https://zenodo.org/records/1203745, unpacked,"
+            return f"unpack UrbanSound8K.tar.gz of https://zenodo.org/records/1203745 in {folder}"
     return f"put {files} into {folder / _names_of(kind)[0]}"
 
 

@@ -56,7 +56,8 @@ def mean_by_loops(rows: list[list[float]], clips: list[int]) -> Tensor:
         means.append([sum(column) / len(own) for column in zip(*own, strict=True)])
     centre = [sum(column) / count for column in zip(*means, strict=True)]
     centred = torch.tensor(means, dtype=torch.float64) - torch.tensor(centre, dtype=torch.float64)
-    return centred / torch.linalg.vector_norm(centred, dim=1, keepdim=True)
+    lengths: Tensor = torch.linalg.vector_norm(centred, dim=1, keepdim=True)
+    return centred / lengths
 
 
 def test_a_clips_row_is_the_mean_of_its_captions_without_what_all_share() -> None:
