@@ -32,6 +32,7 @@ COLUMN_DTYPES = {
     "decided_early": "boolean",
     "early_regime": "string",
     "diverged_at_step": "Int64",
+    "pruned_at_step": "Int64",
     "seconds": "Float64",
     "failure": "string",
 }
@@ -43,6 +44,7 @@ FIXED_OUTCOME_COLUMNS = (
     "decided_early",
     "early_regime",
     "diverged_at_step",
+    "pruned_at_step",
     "seconds",
 )
 
@@ -99,6 +101,7 @@ def _outcome_cells(record: TrialRecord) -> dict[str, Cell]:
         "decided_early": outcome.decided_early,
         "early_regime": None if early is None else early.value,
         "diverged_at_step": outcome.diverged_at_step,
+        "pruned_at_step": outcome.pruned_at_step,
         "seconds": outcome.seconds,
     }
     assert tuple(cells) == FIXED_OUTCOME_COLUMNS

@@ -1,5 +1,6 @@
 """trials.csv and trials.parquet: the same table, a row a trial, sorted by key."""
 
+from dataclasses import replace
 from io import BytesIO
 
 import pandas as pd
@@ -59,6 +60,14 @@ def test_what_a_trial_has_not_is_empty_and_never_zero(column: str) -> None:
     assert rows[column].isna()[RECORDS[0].key]
     assert rows.loc[RECORDS[0].key, "failure"] == "OutOfMemoryError: <b>12 GiB</b>"
     assert rows.loc[RECORDS[1].key, "state"] == "pending"
+
+
+def test_a_pruned_trial_says_after_which_step() -> None:
+    record = make_records(STUDY)[2]
+    assert record.outcome is not None
+    pruned = replace(record, outcome=record.outcome.model_copy(update={"pruned_at_step": 40}))
+    table = tabulate_trials(STUDY, [record, pruned])
+    assert table["pruned_at_step"].fillna(-1).tolist() == [-1, 40]
 
 
 def test_an_empty_ledger_is_a_table_with_columns() -> None:
