@@ -172,14 +172,20 @@ def make_environment(changes: Mapping[str, str]) -> dict[str, str]:
 
 
 def wait_until(
-    is_true: Callable[[], bool], what: str, process: subprocess.Popen[str] | None = None
+    is_true: Callable[[], bool],
+    what: str,
+    process: subprocess.Popen[str] | None = None,
+    poll_seconds: float = _POLL_SECONDS,
 ) -> None:
-    """Wait for a fact of the world; fail when the process ends or the patience does."""
+    """Wait for a fact of the world; fail when the process ends or the patience does.
+
+    Asking takes a server's time: ask one seldom.
+    """
     deadline = time.monotonic() + RUN_SECONDS
     while not is_true():
         assert process is None or process.poll() is None, f"ended before {what}"
         assert time.monotonic() < deadline, f"waited {RUN_SECONDS:g} s for {what}"
-        time.sleep(_POLL_SECONDS)
+        time.sleep(poll_seconds)
 
 
 def interrupt(process: subprocess.Popen[str]) -> None:
