@@ -21,7 +21,7 @@ from trainer.data.pair_data import PairData
 from trainer.data.training_data import TrainingData
 from trainer.errors import MicroBatchError, SplitError
 from trainer.flat_state import prefixed, take_like, under
-from trainer.gradients import Batch, Gradients, Part, Route, average, cut_parts, differentiate
+from trainer.gradients import Batch, Gradients, Part, average, cut_parts, differentiate
 from trainer.groups import Group, build_groups, select_groups
 from trainer.models.for_data import model_for
 from trainer.models.protocol import Model, Tensors
@@ -30,6 +30,7 @@ from trainer.objective import structure, uses_labels, uses_likeness
 from trainer.objective_settings import ObjectiveSettings
 from trainer.optimizers.build import build_optimizer
 from trainer.optimizers.protocol import Optimizer
+from trainer.route import Route
 
 
 def pack_order(member: Member) -> tuple[str, str, int, str]:
