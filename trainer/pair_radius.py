@@ -99,7 +99,8 @@ def _measure_support(
     ratio_SB = radius_SB / distance_1B.clamp_min(SMALLEST_DISTANCE)
     kept_SB = torch.ones_like(ratio_SB)
     if not objective.support.is_direction_detached:
-        kept_SB = 1 - ratio_SB
+        # Without a pull nothing is perpendicular to it: the support vector is the anchor.
+        kept_SB = torch.where(distance_1B < SMALLEST_DISTANCE, 1.0, 1 - ratio_SB)
     pushes = [_pushes(objective, parameters, *side) for side in sides]
     base_SB, support_SB = (torch.cat(part).double() for part in zip(*pushes, strict=True))
     return {

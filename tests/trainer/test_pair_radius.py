@@ -244,6 +244,7 @@ def test_coinciding_pairs_have_finite_ratios() -> None:
     same = replace(BATCH, views_MND=torch.cat([x_MBD, x_MBD], dim=1))
     for found in measure(static(0.5), same):
         assert found["pair_distance"] == 0.0
+        assert found["perpendicular_share"] == 1.0  # without a pull nothing is spared
         assert found.keys() == RADIUS_NAMES
 
 

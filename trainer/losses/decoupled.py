@@ -15,11 +15,8 @@ from trainer.losses.infonce import similarity_logits
 from trainer.losses.pairs import (
     Scalar,
     check_pairs,
-    check_temperature,
-    member_shape,
     promote_half,
-    stack_embeddings,
-    stack_scalar,
+    stack_pairs,
 )
 from trainer.losses.supcon import is_same_class
 
@@ -115,12 +112,9 @@ def weighted_nscl(
 ) -> Tensor:
     """Return :func:`nscl` with a weight for each pair's positive similarity, 1 if None; fused."""
     check_pairs(x_MBD, y_MBD)
-    check_temperature(temperature)
-    members = member_shape(x_MBD, temperature)
-    x_MBD, y_MBD = stack_embeddings(x_MBD, members), stack_embeddings(y_MBD, members)
+    members, x_MBD, y_MBD, tau_M = stack_pairs(x_MBD, y_MBD, temperature)
     labels_MB = labels_MB.expand(*members, -1).reshape(x_MBD.shape[:-1])
     check_negatives((labels_MB != labels_MB[:, :1]).any(dim=-1, keepdim=True))
-    tau_M = stack_scalar(temperature, members, like=x_MBD)
     is_safe_M = exp_is_safe(1 / tau_M.detach(), terms=2 * x_MBD.shape[-2])
     arguments = [x_MBD, y_MBD, labels_MB, tau_M]
     if weight_MB is not None:

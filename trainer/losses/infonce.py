@@ -18,10 +18,8 @@ from trainer.losses.pairs import (
     as_member_scalar,
     check_pairs,
     check_temperature,
-    member_shape,
     promote_half,
-    stack_embeddings,
-    stack_scalar,
+    stack_pairs,
 )
 from trainer.losses.tiled import infonce_tiled
 
@@ -56,10 +54,7 @@ def infonce(x_MBD: Tensor, y_MBD: Tensor, temperature: Scalar, *, is_safe: bool 
         arXiv:2103.00020, fig. 3 (symmetric form).
     """
     check_pairs(x_MBD, y_MBD)
-    check_temperature(temperature)
-    members = member_shape(x_MBD, temperature)
-    x_MBD, y_MBD = stack_embeddings(x_MBD, members), stack_embeddings(y_MBD, members)
-    tau_M = stack_scalar(temperature, members, like=x_MBD)
+    members, x_MBD, y_MBD, tau_M = stack_pairs(x_MBD, y_MBD, temperature)
     fast = infonce_tiled if is_large(x_MBD) else infonce_fused
     if is_safe:
         return fast(x_MBD, y_MBD, tau_M).reshape(members)
@@ -92,10 +87,7 @@ def nt_xent(x_MBD: Tensor, y_MBD: Tensor, temperature: Scalar, *, is_safe: bool 
         Chen et al. 2020, arXiv:2002.05709, eq. 1.
     """
     check_pairs(x_MBD, y_MBD)
-    check_temperature(temperature)
-    members = member_shape(x_MBD, temperature)
-    x_MBD, y_MBD = stack_embeddings(x_MBD, members), stack_embeddings(y_MBD, members)
-    tau_M = stack_scalar(temperature, members, like=x_MBD)
+    members, x_MBD, y_MBD, tau_M = stack_pairs(x_MBD, y_MBD, temperature)
     if is_safe:
         return nt_xent_fused(x_MBD, y_MBD, tau_M).reshape(members)
     is_safe_M = exp_is_safe(1 / tau_M.detach(), terms=2 * x_MBD.shape[-2])

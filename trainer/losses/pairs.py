@@ -82,3 +82,17 @@ def stack_scalar(value: Scalar, members: torch.Size, like: Tensor) -> Tensor:
     if len(members) == 1 and value_M.shape == members:
         return value_M
     return value_M.expand(members).reshape(-1)
+
+
+def stack_pairs(
+    x_MBD: Tensor, y_MBD: Tensor, temperature: Scalar
+) -> tuple[torch.Size, Tensor, Tensor, Tensor]:
+    """Return the leading dims of a call, and x, y and tau with exactly one leading dim.
+
+    Raises:
+        ValueError: If a float temperature is zero, negative or NaN.
+    """
+    check_temperature(temperature)
+    members = member_shape(x_MBD, temperature)
+    x_MBD, y_MBD = stack_embeddings(x_MBD, members), stack_embeddings(y_MBD, members)
+    return members, x_MBD, y_MBD, stack_scalar(temperature, members, like=x_MBD)

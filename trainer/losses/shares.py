@@ -25,6 +25,7 @@ from trainer.losses.pairs import (
     check_temperature,
     member_shape,
     stack_embeddings,
+    stack_pairs,
     stack_scalar,
 )
 from trainer.losses.svr import PUBLISHED, Support, support_vectors
@@ -113,10 +114,8 @@ def rows_share(
     anchors_MAD: Tensor, candidates_MBD: Tensor, temperature: Scalar, first: int
 ) -> Tensor:
     """Return the sum of -log softmax over own anchors, by the size of the whole batch."""
-    check_temperature(temperature)
-    members = member_shape(anchors_MAD, temperature)
-    anchors_MAD = stack_embeddings(anchors_MAD, members)
-    tau_M = stack_scalar(temperature, members, like=anchors_MAD)
-    candidates_MBD = stack_embeddings(candidates_MBD, members)
+    members, anchors_MAD, candidates_MBD, tau_M = stack_pairs(
+        anchors_MAD, candidates_MBD, temperature
+    )
     total_M = surprise_sum(anchors_MAD, candidates_MBD, 1 / tau_M, first)
     return (total_M / candidates_MBD.shape[-2]).reshape(members)

@@ -15,11 +15,8 @@ from trainer.losses.pairs import (
     Scalar,
     as_member_scalar,
     check_pairs,
-    check_temperature,
-    member_shape,
     promote_half,
-    stack_embeddings,
-    stack_scalar,
+    stack_pairs,
 )
 
 
@@ -53,11 +50,8 @@ def supcon(x_MBD: Tensor, y_MBD: Tensor, labels_MB: Tensor, temperature: Scalar)
         Khosla et al. 2020, arXiv:2004.11362, eq. 2.
     """
     check_pairs(x_MBD, y_MBD)
-    check_temperature(temperature)
-    members = member_shape(x_MBD, temperature)
-    x_MBD, y_MBD = stack_embeddings(x_MBD, members), stack_embeddings(y_MBD, members)
+    members, x_MBD, y_MBD, tau_M = stack_pairs(x_MBD, y_MBD, temperature)
     labels_MB = labels_MB.expand(*members, -1).reshape(x_MBD.shape[:-1])
-    tau_M = stack_scalar(temperature, members, like=x_MBD)
     is_safe_M = exp_is_safe(1 / tau_M.detach(), terms=2 * x_MBD.shape[-2])
     arguments = (x_MBD, y_MBD, labels_MB, tau_M)
     return choose_per_member(is_safe_M, supcon_fused, supcon_plain, *arguments).reshape(members)

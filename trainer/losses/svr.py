@@ -24,11 +24,8 @@ from trainer.losses.pairs import (
     Scalar,
     as_member_scalar,
     check_pairs,
-    check_temperature,
-    member_shape,
     promote_half,
-    stack_embeddings,
-    stack_scalar,
+    stack_pairs,
 )
 from trainer.losses.rows import normalize_rows
 from trainer.losses.siglip import siglip
@@ -164,11 +161,7 @@ def add_support(
 
 def one_way_svr(supports_MBD: Tensor, partners_MBD: Tensor, temperature: Scalar) -> Tensor:
     """Return InfoNCE from support vectors against all partners, shape [...]; fused."""
-    check_temperature(temperature)
-    members = member_shape(supports_MBD, temperature)
-    anchors_MBD = stack_embeddings(supports_MBD, members)
-    partners_MBD = stack_embeddings(partners_MBD, members)
-    tau_M = stack_scalar(temperature, members, like=anchors_MBD)
+    members, anchors_MBD, partners_MBD, tau_M = stack_pairs(supports_MBD, partners_MBD, temperature)
     return one_way_infonce_fused(anchors_MBD, partners_MBD, 1 / tau_M).reshape(members)
 
 
@@ -185,7 +178,9 @@ def support_vectors(
 ) -> Tensor:
     r"""Return t + R u with the pull direction u = (a - t) / ||a - t||, shape [..., B, D].
 
-    Where anchor and partner coincide u is 0 and the support vector is the anchor.
+    Where anchor and partner are closer than ``SMALLEST_DISTANCE`` u is 0, and so is its gradient:
+    the support vector is the anchor and moves with it alone. So no pair's gradient is larger than
+    1 + R / ``SMALLEST_DISTANCE`` times that of its support vector.
 
     Raises:
         PairShapeError: If the batches do not match or are empty.
@@ -194,7 +189,9 @@ def support_vectors(
     anchors_MBD, partners_MBD = promote_half(anchors_MBD), promote_half(partners_MBD)
     pull_MBD = partners_MBD - anchors_MBD
     distance_MB1: Tensor = torch.linalg.vector_norm(pull_MBD, dim=-1, keepdim=True)
-    direction_MBD = pull_MBD / distance_MB1.clamp_min(SMALLEST_DISTANCE)
+    is_one_point_MB1 = distance_MB1 < SMALLEST_DISTANCE
+    direction_MBD = pull_MBD / distance_MB1.masked_fill(is_one_point_MB1, 1.0)
+    direction_MBD = direction_MBD.masked_fill(is_one_point_MB1, 0.0)
     if support.is_direction_detached:
         direction_MBD = direction_MBD.detach()
     radius_MB = as_member_scalar(radius_MB, anchors_MBD)

@@ -144,15 +144,61 @@ def test_normalized_support_vectors_lie_on_the_sphere_and_others_do_not() -> Non
     assert (support_vectors(x, y, 0.5).norm(dim=-1) - 1).abs().min() > 1e-3
 
 
-def test_coinciding_pairs_have_no_direction_and_finite_gradients() -> None:
-    # Identity 4b: d is clamped at 1e-6.
-    x = unit_rows(4, 3, seed=13)
-    y = unit_rows(4, 3, seed=14)
-    y[:2] = x[:2]
-    assert torch.equal(support_vectors(x, y, 0.5)[:2], x[:2])
-    for form in (infonce_svr, infonce_svr_plain):
-        assert form(x, y, TAU, 1.0, 0.5, 0.5).isfinite()
-        assert gradient(lambda t: form(t, y, TAU, 1.0, 0.5, 0.5), x).isfinite().all()  # noqa: B023
+def near_pairs(exponents: list[float], seed: int) -> tuple[Tensor, Tensor]:
+    """Return unit rows and partners on the sphere, about 10^exponent away from them."""
+    x, other = unit_rows(len(exponents), 5, seed=seed), unit_rows(len(exponents), 5, seed=seed + 1)
+    tangent = torch.nn.functional.normalize(split_along(other, x)[1], dim=-1)
+    angle = 10 ** torch.tensor(exponents, dtype=torch.float64)[:, None]
+    return x, angle.cos() * x + angle.sin() * tangent
+
+
+EXPONENTS = st.lists(st.floats(-12, 0.4), min_size=2, max_size=8)
+
+
+@settings(max_examples=40, deadline=None)
+@given(exponents=EXPONENTS, radius=st.floats(-1.0, 3.0), seed=st.integers(0, 2**16))
+def test_however_near_a_pair_is_its_support_vector_has_a_bounded_gradient(
+    exponents: list[float], radius: float, seed: int
+) -> None:
+    x, y = near_pairs(exponents, seed)
+    radii = torch.full((len(x),), radius, dtype=torch.float64)
+    leaves = [t.requires_grad_() for t in (x, y, radii)]
+    pushes = unit_rows(*x.shape, seed=seed + 2)
+    supports = support_vectors(*leaves)
+    on_anchor, on_partner, on_radius = torch.autograd.grad(supports, leaves, pushes)
+    with torch.no_grad():
+        for i, distance in enumerate((y - x).norm(dim=-1)):
+            if distance < 1e-6:  # one point: no direction, nothing of the radius is left
+                assert torch.equal(supports[i], x[i])
+                assert torch.equal(on_anchor[i], pushes[i])
+                assert not on_partner[i].any()
+                assert on_radius[i] == 0
+                continue
+            direction = (y[i] - x[i]) / distance
+            along, across = split_along(pushes[i], direction)
+            expected = radius / distance * across
+            assert_close(on_partner[i], expected, rtol=1e-6, atol=1e-12)
+            assert_close(on_anchor[i], pushes[i] - expected, rtol=1e-6, atol=1e-12)
+            assert on_anchor[i].norm() <= 1.001 * (1 + abs(radius) / 1e-6)
+            assert on_radius[i] == pytest.approx(float(along @ direction), abs=1e-9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(exponents=st.lists(st.floats(-14, -6.1), min_size=2, max_size=8), seed=st.integers(0, 2**16))
+@pytest.mark.parametrize("form", [infonce_svr, infonce_svr_plain])
+def test_pairs_that_coincide_are_pushed_as_if_the_radius_were_zero(
+    form: Callable[..., Tensor], exponents: list[float], seed: int
+) -> None:
+    # Identity 4b. A direction from round-off would be pushed by up to R / 1e-6.
+    x, y = near_pairs(exponents, seed)
+    leaves = [x.requires_grad_(), y.requires_grad_()]
+    with_radius, without = (
+        torch.autograd.grad(form(*leaves, TAU, 1.0, radius, radius), leaves) for radius in (0.7, 0)
+    )
+    for found, expected in zip(with_radius, without, strict=True):
+        assert torch.equal(found, expected)
+        assert found.norm(dim=-1).max() <= 16 / TAU
+    assert torch.equal(support_vectors(x, y, 0.7), x)
 
 
 def test_radius_alpha_and_temperature_learn() -> None:
