@@ -1,14 +1,10 @@
-"""Asynchronous successive halving (ASHA): what trials must reach to be trained on.
+"""Successive halving, as ASHA or in the brackets of Hyperband: what trials must reach to go on.
 
-The rule is Optuna's ``SuccessiveHalvingPruner`` with its defaults, over checks in the place of
-steps: rungs are the checks 1, 4, 16, ..., and of the trials that came to a rung the best quarter is
-trained on. A trial is compared with those of earlier rounds alone. Rounds are a barrier, so what
-ends a trial depends on neither packs nor lanes nor on who was faster, and a study that is resumed
-ends the same trials. Those of the first round are never ended.
-
-References:
-    Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020,
-    arXiv:1810.05934.
+The rule is Optuna's ``SuccessiveHalvingPruner`` over checks in the place of steps: of the trials of
+a bracket (:mod:`orchestrator.brackets`) that came to a rung the best quarter, or third, is trained
+on. A trial is compared with those of earlier rounds alone. Rounds are a barrier, so what ends a
+trial depends on neither packs nor lanes nor on who was faster, and a study that is resumed ends the
+same trials. Those of the first round are never ended.
 """
 
 import itertools
@@ -19,12 +15,10 @@ from typing import Literal
 import optuna
 from optuna.trial import TrialState as OptunaState
 
+from orchestrator.brackets import ASHA, Bracket, bracket_of
 from orchestrator.record import TrialRecord
 from search_spaces.study import Study
 from trainer.cohort import Cohort, Member, Outcome, Pruning
-
-REDUCTION_FACTOR = 4
-"""Optuna's default: one of so many is trained on from rung to rung."""
 
 Direction = Literal["maximize", "minimize"]
 
@@ -41,15 +35,21 @@ def with_pruning(
     """
     if study.pruner is None:
         return [tuple(hand) for hand in hands]
-    round_of = {record.key: record.round_number for record in records}
-    known: dict[int, Pruning] = {}
+    place_of = {r.key: (r.round_number, bracket_of(study, r)) for r in records}
+    known: dict[tuple[int, Bracket], Pruning] = {}
 
     def tell(member: Member) -> Member:
-        number = round_of[member.trial]
-        if number not in known:
-            earlier = (r.outcome for r in records if r.round_number < number)
-            known[number] = find_pruning(study, [o for o in earlier if o is not None])
-        return member.model_copy(update={"pruning": known[number]})
+        place = number, bracket = place_of[member.trial]
+        if place not in known:
+            outcomes = [
+                record.outcome
+                for record in records
+                if record.outcome is not None
+                and record.round_number < number
+                and place_of[record.key][1] == bracket
+            ]
+            known[place] = find_pruning(study, outcomes, bracket)
+        return member.model_copy(update={"pruning": known[place]})
 
     return [
         tuple(
@@ -60,23 +60,25 @@ def with_pruning(
     ]
 
 
-def find_pruning(study: Study, outcomes: Sequence[Outcome]) -> Pruning:
-    """Return what trials must reach at each rung that one of these outcomes came to."""
+def find_pruning(study: Study, outcomes: Sequence[Outcome], bracket: Bracket = ASHA) -> Pruning:
+    """Return what trials must reach at each rung of their bracket that one of it came to."""
     assert study.optimise is not None, "a pruner is for question: optimise"
     metric, direction = study.optimise.metric, study.optimise.direction
     steps: list[int] = []
     bounds: list[float] = []
     for rung in itertools.count():
-        step = study.collapse.every_steps * REDUCTION_FACTOR**rung
+        step = study.collapse.every_steps * bracket.check_at(rung)
         values = [v for o in outcomes if (v := _value_at(o, metric, step)) is not None]
         if not values:
             break
         steps.append(step)
-        bounds.append(find_bound(values, rung, direction))
+        bounds.append(find_bound(values, rung, direction, bracket))
     return Pruning(metric=metric, direction=direction, steps=tuple(steps), bounds=tuple(bounds))
 
 
-def find_bound(values: Sequence[float], rung: int, direction: Direction) -> float:
+def find_bound(
+    values: Sequence[float], rung: int, direction: Direction, bracket: Bracket = ASHA
+) -> float:
     """Return the worst of the values at a rung with which Optuna trains a trial on.
 
     Whether it does depends on the order of the values alone: so this is the bound for any value.
@@ -85,12 +87,13 @@ def find_bound(values: Sequence[float], rung: int, direction: Direction) -> floa
         values: Of the trials that came to the rung, one at least.
         rung: From 0.
         direction: Which way is better.
+        bracket: Whose rung it is.
     """
     best_first = sorted(values, reverse=direction == "maximize")
     low, high = 0, len(best_first) - 1  # the best is always trained on
     while low < high:
         middle = (low + high + 1) // 2
-        if _is_promoted(best_first[middle], values, rung, direction):
+        if _is_promoted(best_first[middle], values, rung, direction, bracket):
             low = middle
         else:
             high = middle - 1
@@ -104,11 +107,13 @@ def _value_at(outcome: Outcome, metric: str, step: int) -> float | None:
     return history.values[metric][history.steps.index(step)]
 
 
-def _is_promoted(value: float, others: Sequence[float], rung: int, direction: Direction) -> bool:
+def _is_promoted(
+    value: float, others: Sequence[float], rung: int, direction: Direction, bracket: Bracket
+) -> bool:
     """Ask Optuna's pruner whether a trial with this value goes on from a rung."""
     logging.getLogger("optuna.storages._in_memory").setLevel(logging.WARNING)
     pruner = optuna.pruners.SuccessiveHalvingPruner(
-        min_resource=1, reduction_factor=REDUCTION_FACTOR, min_early_stopping_rate=0
+        min_resource=1, reduction_factor=bracket.factor, min_early_stopping_rate=bracket.first
     )
     opened = optuna.create_study(direction=direction, pruner=pruner)
     key = f"completed_rung_{rung}"
@@ -119,7 +124,7 @@ def _is_promoted(value: float, others: Sequence[float], rung: int, direction: Di
     before = {f"completed_rung_{lower}": value for lower in range(rung)}
     asked = optuna.trial.create_trial(
         state=OptunaState.RUNNING,
-        intermediate_values={REDUCTION_FACTOR**rung: value},
+        intermediate_values={bracket.check_at(rung): value},
         system_attrs=before,
     )
     opened.add_trial(asked)

@@ -42,8 +42,8 @@ def check_name(name: str) -> str:
 class StudyHeader(Frozen):
     """The study as a whole. ``seeds`` counts replicates, ``seed`` is what they derive from,
     ``prior`` names the study whose boundary this one starts from, ``seeds_from`` the study whose
-    seeds this one takes, so that the two are paired. ``pruner: asha`` ends trials of
-    ``question: optimise`` that do worse than others did by then.
+    seeds this one takes, so that the two are paired. ``pruner: asha`` or ``hyperband`` ends trials
+    of ``question: optimise`` that do worse than others did by then.
     """
 
     study: Annotated[str, AfterValidator(check_name)]

@@ -47,6 +47,7 @@ class PrunerKind(StrEnum):
     """Who ends trials that others are ahead of."""
 
     ASHA = "asha"
+    HYPERBAND = "hyperband"
 
 
 class Budget(Frozen):

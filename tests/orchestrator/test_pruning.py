@@ -1,4 +1,4 @@
-"""ASHA: bounds agree with Optuna's pruner, and depend on earlier rounds alone."""
+"""Pruners: bounds agree with Optuna's, and depend on earlier rounds of the bracket alone."""
 
 import random
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.brackets import bracket_of
 from orchestrator.cohorts import group_cohorts
 from orchestrator.conductor import Conductor
 from orchestrator.ledger import Ledger
@@ -117,15 +118,15 @@ def fabricate(key: str) -> Outcome:
     return outcome_of(key, [worst + draw.random() - 0.1 * i for i in range(11)])
 
 
-def run_study(folder: Path, seed: int) -> tuple[Ledger, dict[str, Pruning | None]]:
+def run_study(folder: Path, seed: int, study: Study) -> tuple[Ledger, dict[str, Pruning | None]]:
     """Run a study whose outcomes arrive in any order, two processes one after the other."""
     told: dict[str, Pruning | None] = {}
     draw = random.Random(seed)
-    ledger = Ledger.open(folder / "ledger.journal", make_study())
+    ledger = Ledger.open(folder / "ledger.journal", study)
     conductor = Conductor(ledger, Outbox(folder / "outbox"))
     while not conductor.is_finished:
         if len(ledger.rounds) == 2 and draw.random() < 0.5:
-            ledger = Ledger.open(folder / "ledger.journal", make_study())
+            ledger = Ledger.open(folder / "ledger.journal", study)
             conductor = Conductor(ledger, Outbox(folder / "outbox"))
         packs = [pack for hand in iter(conductor.next_hand, None) for pack in hand]
         members = [member for pack in packs for member in pack.members]
@@ -136,20 +137,32 @@ def run_study(folder: Path, seed: int) -> tuple[Ledger, dict[str, Pruning | None
     return ledger, told
 
 
+RUNGS: dict[str, set[tuple[int, ...]]] = {
+    "asha": {(2, 8)},
+    "hyperband": {(2, 6, 18), (6, 18), (18,)},
+}
+
+
+@pytest.mark.parametrize("pruner", RUNGS)
 def test_what_a_trial_must_reach_comes_from_earlier_rounds_whatever_the_order(
-    tmp_path: Path,
+    tmp_path: Path, pruner: str
 ) -> None:
+    study = make_study("pruner: asha", f"pruner: {pruner}")
     (tmp_path / "first").mkdir()
-    ledger, told = run_study(tmp_path / "first", seed=0)
+    ledger, told = run_study(tmp_path / "first", 0, study)
     assert len(ledger.rounds) >= 3
+    bracket = {record.key: bracket_of(study, record) for record in ledger.records()}
     for number, round_ in enumerate(ledger.rounds):
-        earlier = [fabricate(p.key) for past in ledger.rounds[:number] for p in past]
-        expected = find_pruning(ledger.study, earlier)
-        assert expected.steps == (() if number == 0 else (2, 8))
-        assert all(told[proposal.key] == expected for proposal in round_)
+        earlier = [p.key for past in ledger.rounds[:number] for p in past]
+        for proposal in round_:
+            own = bracket[proposal.key]
+            peers = [fabricate(key) for key in earlier if bracket[key] == own]
+            assert told[proposal.key] == find_pruning(study, peers, own)
+    last = {told[proposal.key] for proposal in ledger.rounds[-1]}
+    assert {pruning.steps for pruning in last if pruning is not None} == RUNGS[pruner]
     for seed in (1, 2):
         (tmp_path / str(seed)).mkdir()
-        again, told_again = run_study(tmp_path / str(seed), seed)
+        again, told_again = run_study(tmp_path / str(seed), seed, study)
         assert again.rounds == ledger.rounds
         assert told_again == told
 
@@ -158,8 +171,12 @@ def train(cohorts: Sequence[Cohort]) -> list[Outcome]:
     return [outcome for cohort in cohorts for outcome in train_cohort(cohort, device=CPU)]
 
 
-def test_a_study_saves_steps_and_its_pruned_trials_can_be_repeated(tmp_path: Path) -> None:
-    ledger = Ledger.open(tmp_path / "ledger.journal", make_study())
+@pytest.mark.parametrize("pruner", RUNGS)
+def test_a_study_saves_steps_and_its_pruned_trials_can_be_repeated(
+    tmp_path: Path, pruner: str
+) -> None:
+    study = make_study("pruner: asha", f"pruner: {pruner}")
+    ledger = Ledger.open(tmp_path / "ledger.journal", study)
     conductor = Conductor(ledger, Outbox(tmp_path / "outbox"))
     while not conductor.is_finished:
         packs = [pack for hand in iter(conductor.next_hand, None) for pack in hand]
@@ -168,7 +185,7 @@ def test_a_study_saves_steps_and_its_pruned_trials_can_be_repeated(tmp_path: Pat
     pruned = [o for o in outcomes if o.pruned_at_step is not None]
     assert len(outcomes) == 40
     assert len(pruned) > 8
-    assert {o.pruned_at_step for o in pruned} <= {2, 8}
+    assert {o.pruned_at_step for o in pruned} <= {step for rungs in RUNGS[pruner] for step in rungs}
     assert all(o.steps_done == o.pruned_at_step for o in pruned)
     best = min(outcomes, key=lambda o: o.measures.get("train_loss", 1e9))
     assert best.steps_done == 20
@@ -202,14 +219,17 @@ def test_without_a_pruner_cohorts_are_as_they_were() -> None:
 
 
 def test_a_pruner_makes_another_study() -> None:
+    unpruned = make_study("pruner: asha\n", "")
+    hyperband = make_study("pruner: asha", "pruner: hyperband")
     assert make_study().pruner is PrunerKind.ASHA
-    assert make_study().digest != make_study("pruner: asha\n", "").digest
+    assert hyperband.pruner is PrunerKind.HYPERBAND
+    assert len({study.digest for study in (make_study(), hyperband, unpruned)}) == 3
 
 
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        ("pruner: asha", "pruner: ash", "pruned.yaml:4: pruner: expected asha"),
+        ("pruner: asha", "pruner: ash", "pruned.yaml:4: pruner: expected one of asha, hyperband"),
         ("seeds: 1", "seeds: 2", "pruned.yaml:4: pruner: expected seeds: 1, got 2"),
         (
             "metric: train_loss, direction: minimize",
