@@ -19,6 +19,18 @@ CouplingMeasure = Literal[
 
 COUPLING_MEASURES: frozenset[str] = frozenset(get_args(CouplingMeasure))
 
+TrainingMeasure = Literal[
+    "train_loss",
+    "effective_rank",
+    "rankme",
+    "stable_rank",
+    "participation_ratio",
+    "total_variance",
+    "uniformity",
+    "alignment",
+]
+"""What training measures of any trial, of its loss and of its embeddings."""
+
 RetrievalMeasure = Literal[
     "recall_at_1",
     "recall_at_1_en",
@@ -56,16 +68,7 @@ RetrievalMeasure = Literal[
 
 RETRIEVAL_MEASURES: frozenset[str] = frozenset(get_args(RetrievalMeasure))
 
-CHECKED_MEASURES: frozenset[str] = RETRIEVAL_MEASURES | {
-    "train_loss",
-    "effective_rank",
-    "rankme",
-    "stable_rank",
-    "participation_ratio",
-    "total_variance",
-    "uniformity",
-    "alignment",
-}
+CHECKED_MEASURES: frozenset[str] = RETRIEVAL_MEASURES | set(get_args(TrainingMeasure))
 """What is measured at every check of training, of images or of sounds."""
 
 Measure = Literal[
@@ -79,14 +82,7 @@ Measure = Literal[
     "few_shot_accuracy_projection",
     "cdnv_features",
     "cdnv_projections",
-    "train_loss",
-    "effective_rank",
-    "rankme",
-    "stable_rank",
-    "participation_ratio",
-    "total_variance",
-    "uniformity",
-    "alignment",
+    TrainingMeasure,
     CouplingMeasure,
     RetrievalMeasure,
 ]
