@@ -26,6 +26,7 @@ MEANT_BEFORE: Mapping[str, object] = {
     "model.pool": None,
     "model.head_norm": None,
     "model.head_out_norm": "none",
+    "model.weight_noise": 0.0,
     "evaluate.linear_probe": False,
     "evaluate.nccc": False,
     "evaluate.few_shot": 0,

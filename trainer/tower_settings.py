@@ -77,6 +77,10 @@ class TowersSettings(Frozen):
     """Two encoders, and a head (linear, norm, ReLU; then linear) from each to ``embed_dim``.
 
     ``norm`` is that of the heads' hidden layers and of the encoders from scratch.
+
+    ``weight_noise`` is added once to the initial weights of all that is trained, drawn or loaded:
+    Gaussian noise, so large a share of the standard deviation of each tensor's own entries, drawn
+    by the trial's seed. A tower that is ``frozen`` gets it on its head alone.
     """
 
     audio: AudioTowerSettings = AudioTowerSettings()
@@ -84,3 +88,4 @@ class TowersSettings(Frozen):
     head_hidden: tuple[PositiveInt, ...] = (256,)
     embed_dim: Annotated[int, Field(ge=2)] = 64
     norm: Norm = "none"
+    weight_noise: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0

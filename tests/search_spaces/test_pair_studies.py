@@ -112,6 +112,16 @@ def test_a_batch_has_room_for_its_hard_negatives(folder: Path) -> None:
     )
 
 
+def test_noise_on_the_weights_is_an_axis_and_a_share(folder: Path) -> None:
+    text = TEXT.replace("model: {", "model: {weight_noise: [0, 0.5], ")
+    study = parse_study(text.replace("FOLDER", str(folder)), "s.yaml")
+    assert "model.weight_noise" in [axis.path for axis in study.axes]
+    for bad in ("-0.1", "11"):
+        found = complaint_of(text.replace("0.5]", f"{bad}]"), folder)
+        assert found.startswith("s.yaml:4: model.weight_noise: expected ")
+        assert bad in found
+
+
 def test_similarities_of_frozen_features_are_those_of_clips_and_captions(folder: Path) -> None:
     text = TEXT.replace("[infonce, static_svr]", "dynamic_svr, similarities: [online, offline]")
     study = parse_study(text.replace("FOLDER", str(folder)), "s.yaml")
@@ -138,6 +148,8 @@ def test_new_settings_at_what_was_meant_before_leave_the_digest_alone(folder: Pa
 
     assert digest("languages:", "hard_negatives: 0, imbalance: 1, languages:") == digest()
     assert digest("0.07}", "0.07, similarities: online}") == digest()
+    assert digest("model: {", "model: {weight_noise: 0, ") == digest()
+    assert digest("model: {", "model: {weight_noise: 0.5, ") != digest()
     assert digest("languages:", "hard_negatives: 2, languages:") != digest()
     assert digest("languages:", "imbalance: 2, languages:") != digest()
     assert digest("0.07}", "0.07, similarities: offline}") != digest()

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 from tests.trainer.cohorts import CPU, make_member, train_by_trial
 from tests.trainer.pair_cohorts import make_pair_cohort, tones, write_tones
 from trainer.checkpoint import Checkpoints
-from trainer.cohort import Cohort, Member
+from trainer.cohort import Cohort, Member, Outcome
 from trainer.collapse.regime import Regime
 from trainer.data.load_pairs import load_pairs
 from trainer.data.pair_data import AUDIO, NO_CLASS, TEXT, PairData
@@ -109,6 +109,27 @@ def test_hard_negatives_and_frozen_features_leave_a_member_its_bits(folder: Path
     online = make_member("dynamic_svr-1", lr=0.003, seed=1, kind="dynamic_svr")
     other = train_by_trial(make_pair_cohort([online], data, evaluate=evaluate))["dynamic_svr-1"]
     assert other.measures["radius"] != together["dynamic_svr-1"].measures["radius"]
+
+
+@pytest.mark.parametrize("encoder", [{}, TRAINED], ids=["features", "trained"])
+def test_noise_on_the_weights_is_each_members_own_and_none_is_none(
+    folder: Path, encoder: dict[str, Any]
+) -> None:
+    def train(members: list[Member], **noise: float) -> dict[str, Outcome]:
+        cohort = make_pair_cohort(members, tones(folder), model=encoder | noise, train={"steps": 5})
+        return train_by_trial(cohort)
+
+    wanted = ("infonce-1", "infonce-2", "static_svr-1")
+    members = [member for member in crowd() if member.trial in wanted]
+    noisy = train(members, weight_noise=0.5)
+    for member in members:
+        assert train([member], weight_noise=0.5) == {member.trial: noisy[member.trial]}
+    clean = train(members)
+    assert train(members, weight_noise=0.0) == clean
+    for trial, outcome in clean.items():
+        assert outcome.initial["train_loss"] != noisy[trial].initial["train_loss"]
+    starts = [noisy[name].initial["effective_rank"] for name in wanted]
+    assert starts[0] == starts[2] != starts[1]  # by seed, whatever the objective
 
 
 def test_encoders_from_scratch_learn_from_wave_files_and_words(folder: Path) -> None:

@@ -43,4 +43,4 @@ def _towers(settings: TowersSettings, data: PairData) -> TwoTowers:
     shape = data.clips.shape
     audio = build_audio_tower(settings, shape, data.settings)
     text = build_text_tower(settings, (data.text_width,), data.vocabulary)
-    return TwoTowers.of(text, audio, data.text_width, math.prod(shape))
+    return TwoTowers.of(text, audio, data.text_width, math.prod(shape), settings.weight_noise)

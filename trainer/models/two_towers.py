@@ -10,6 +10,7 @@ from torch import Tensor
 
 from trainer.flat_state import prefixed, under
 from trainer.models.protocol import SingleModel, Tensors
+from trainer.models.weight_noise import add_weight_noise
 from trainer.seeds import derive_seed
 
 
@@ -60,17 +61,27 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class TwoTowers:
-    """The towers of first views (text) and of second views (audio), in SupCLAP's order."""
+    """The towers of first views (text) and of second views (audio), in SupCLAP's order.
+
+    ``weight_noise`` is how much their initial weights are disturbed.
+    """
 
     text: Side
     audio: Side
+    weight_noise: float = 0.0
 
     @classmethod
     def of(
-        cls, text: SingleModel, audio: SingleModel, text_width: int, audio_width: int
+        cls,
+        text: SingleModel,
+        audio: SingleModel,
+        text_width: int,
+        audio_width: int,
+        weight_noise: float = 0.0,
     ) -> "TwoTowers":
         """Join two towers; each takes flat rows of its width."""
-        return cls(Side(text, "text", text_width), Side(audio, "audio", audio_width))
+        sides = Side(text, "text", text_width), Side(audio, "audio", audio_width)
+        return cls(*sides, weight_noise)
 
     @property
     def members_at_once(self) -> int | None:
@@ -89,7 +100,8 @@ class TwoTowers:
 
     def init_parameters(self, seeds: Sequence[int]) -> Tensors:
         """Draw float64 parameters of both, one member per seed, as each tower draws its own."""
-        return self.text.init_parameters(seeds) | self.audio.init_parameters(seeds)
+        drawn = self.text.init_parameters(seeds) | self.audio.init_parameters(seeds)
+        return add_weight_noise(drawn, seeds, self.weight_noise)
 
     def init_running(self, members: int) -> Tensors:
         """Return the running statistics of both at their start; {} without any."""
@@ -97,4 +109,4 @@ class TwoTowers:
 
     def select(self, keep: Sequence[int]) -> "TwoTowers":
         """Return the model of the members at these positions."""
-        return TwoTowers(self.text.select(keep), self.audio.select(keep))
+        return replace(self, text=self.text.select(keep), audio=self.audio.select(keep))
