@@ -63,8 +63,9 @@ def check_temperature(temperature: Scalar) -> None:
 def member_shape(x_MBD: Tensor, *scalars: Scalar) -> torch.Size:
     """Return the leading dims of a call, embeddings and scalars broadcast against each other."""
     shapes = [scalar.shape for scalar in scalars if isinstance(scalar, Tensor)]
-    if all(shape == x_MBD.shape[:-2] for shape in shapes):
-        return x_MBD.shape[:-2]  # as in training; torch.broadcast_shapes takes 40 us
+    leading = x_MBD.shape[:-2]
+    if all(shape == leading[len(leading) - len(shape) :] for shape in shapes):
+        return leading  # as in training; torch.broadcast_shapes takes 40 us
     return torch.Size(torch.broadcast_shapes(x_MBD.shape[:-2], *shapes))  # type: ignore[no-untyped-call]
 
 

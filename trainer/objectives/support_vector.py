@@ -20,7 +20,7 @@ from trainer.losses.radius import (
     radius_of_similarities,
     radius_penalty,
 )
-from trainer.losses.svr import Support, add_support
+from trainer.losses.svr import Support, support_vectors
 from trainer.objective_settings import DynamicSVRSettings, StaticSVRSettings, SVRSettings
 from trainer.objectives.protocol import ObjectiveBatch, ObjectiveContext
 from trainer.objectives.scoring import Scoring, bind_scoring
@@ -88,18 +88,18 @@ class Regularized(MemberStack, ABC):
         radius_y_MB: Tensor | None,
     ) -> Tensor:
         """Return L_base + alpha L_svr + beta L_cons of each member, shape (M,)."""
-        x_MBD, y_MBD = views
-        supported_M = add_support(
-            self.scoring.base(parameters),
-            self.scoring.term(parameters),
-            *(x_MBD, y_MBD, self.alpha_M, radius_x_MB, radius_y_MB, self.support),
-        )
+        # Both sides in one call: a small batch's time is the number of kernels, not their work.
+        radii = [radius for radius in (radius_x_MB, radius_y_MB) if radius is not None]
+        anchors_SMBD = torch.stack(views[: len(radii)])
+        partners_SMBD = torch.stack(views[::-1][: len(radii)])
+        radius_SMB = torch.stack(radii)
+        supports_SMBD = support_vectors(anchors_SMBD, partners_SMBD, radius_SMB, self.support)
+        term_M = self.scoring.term(parameters)(supports_SMBD, partners_SMBD).sum(0)
+        total_M = self.scoring.base(parameters)(*views) + self.alpha_M * term_M
         if not self.is_penalized:
-            return supported_M
-        penalty_M = radius_penalty(x_MBD, y_MBD, radius_x_MB)
-        if radius_y_MB is not None:
-            penalty_M = penalty_M + radius_penalty(y_MBD, x_MBD, radius_y_MB)
-        return supported_M + self.beta_M * penalty_M
+            return total_M
+        penalty_M = radius_penalty(anchors_SMBD, partners_SMBD, radius_SMB).sum(0)
+        return total_M + self.beta_M * penalty_M
 
 
 @dataclass(frozen=True, slots=True)

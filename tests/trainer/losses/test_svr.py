@@ -162,7 +162,7 @@ def test_however_near_a_pair_is_its_support_vector_has_a_bounded_gradient(
 ) -> None:
     x, y = near_pairs(exponents, seed)
     radii = torch.full((len(x),), radius, dtype=torch.float64)
-    leaves = [t.requires_grad_() for t in (x, y, radii)]
+    leaves = x.requires_grad_(), y.requires_grad_(), radii.requires_grad_()
     pushes = unit_rows(*x.shape, seed=seed + 2)
     supports = support_vectors(*leaves)
     on_anchor, on_partner, on_radius = torch.autograd.grad(supports, leaves, pushes)
