@@ -34,14 +34,17 @@ class Standing:
 
 
 class Conductor:
-    """Deals out the packs of each round and takes in their outcomes."""
+    """Deals out the packs of each round and takes in their outcomes.
+
+    ``on_told`` is called whenever a lane's outcomes or failures were told.
+    """
 
     def __init__(
         self, ledger: Ledger, outbox: Outbox, on_told: Callable[[], None] = lambda: None
     ) -> None:
         self._ledger = ledger
         self._outbox = outbox
-        self._on_told = on_told
+        self.on_told = on_told
         self._study = ledger.study
         self._planner = build_planner(self._study)
         self._by_key = {p.key: p for round_ in ledger.rounds for p in round_}
@@ -64,7 +67,7 @@ class Conductor:
     def take(self, outcomes: Sequence[Outcome]) -> None:
         """Take in outcomes, which are on disk already: tell the ledger, then go on."""
         self._tell(outcomes)
-        self._on_told()
+        self.on_told()
         self._advance()
 
     def fail(self, members: Sequence[str], failure: str) -> None:
@@ -105,7 +108,7 @@ class Conductor:
         left = [key for key in members if key in self._open]
         again = {key for key in left if failure is None or self._may_retry(key, failure)}
         self._hands += self._deal(again)
-        self._on_told()
+        self.on_told()
         self._advance()
 
     def _may_retry(self, key: str, failure: str) -> bool:

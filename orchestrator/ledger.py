@@ -108,8 +108,13 @@ class Ledger:
 
     @property
     def provenance(self) -> Provenance:
-        """What the latest run of the study was made with."""
+        """What the latest run that had anything to train was made with."""
         return Provenance(**self._optuna.user_attrs["provenance"])
+
+    @property
+    def has_provenance(self) -> bool:
+        """Whether anything is written down of what the study is made with."""
+        return "provenance" in self._optuna.user_attrs
 
     def set_provenance(self, provenance: Provenance) -> None:
         """Write down what this run of the study is made with."""

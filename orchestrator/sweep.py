@@ -130,8 +130,9 @@ def run_sweep(study: Study, options: SweepOptions, display: Display) -> SweepRes
 
 @dataclass(frozen=True, slots=True)
 class _Sweep:
-    """What is open while a study runs."""
+    """What is open while a study runs; ``conductor`` is finished if nothing is left to train."""
 
+    conductor: Conductor
     ledger: Ledger
     folder: StudyFolder
     options: SweepOptions
@@ -149,19 +150,24 @@ class _Sweep:
         display: Display,
     ) -> "_Sweep":
         ledger = Ledger.open(folder.ledger, study)
-        provenance = read_provenance(options.command)
+        made_with = read_provenance(options.command)
+        if not ledger.has_provenance:
+            ledger.set_provenance(made_with)  # before the conductor asks for a first round
+        conductor = Conductor(ledger, Outbox(folder.outbox))
+        # What is left as it was found keeps saying how it was made.
+        provenance = ledger.provenance if conductor.is_finished else made_with
         ledger.set_provenance(provenance)
         tracker = None
         if store is not None:
             writer = Tracker(store.uri, store.artifact_root, ledger.identity)
             tracker = BackgroundTracker(writer, ledger.study, provenance, LoadSampler())
-        return cls(ledger, folder, options, display, provenance, tracker)
+        return cls(conductor, ledger, folder, options, display, provenance, tracker)
 
     def train(self) -> None:
         """Train what is left to train."""
-        conductor = Conductor(self.ledger, Outbox(self.folder.outbox), self._tell)
+        self.conductor.on_told = self._tell
         self.display.show_records(self.ledger.study, self.ledger.records())
-        if conductor.is_finished:
+        if self.conductor.is_finished:
             return
         self.display.show_stage("starting Ray")
         with ray_environment():
@@ -175,7 +181,7 @@ class _Sweep:
                 # Not before: a study that cannot start leaves no trace in MLflow.
                 self._track()
                 watcher = Watcher(self.display.show_steps, self.display.show_stage)
-                run_cohorts(conductor, plan, self._lane_settings(plan), watcher)
+                run_cohorts(self.conductor, plan, self._lane_settings(plan), watcher)
 
     def _lane_settings(self, plan: LanePlan) -> LaneSettings:
         return LaneSettings(
@@ -195,7 +201,8 @@ class _Sweep:
         if any(record.outcome is not None for record in records):
             self.display.show_stage("writing the report")
             provenance = self.provenance
-            if status is StudyStatus.FINISHED:  # an interrupted study ends at once
+            # An interrupted study ends at once; a finished one has its data's digest.
+            if status is StudyStatus.FINISHED and provenance.data_digest is None:
                 provenance = add_data(provenance, self.ledger.study)
                 self.ledger.set_provenance(provenance)
             files = _write_report(self.folder, self.ledger.study, provenance, records)

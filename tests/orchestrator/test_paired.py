@@ -166,6 +166,14 @@ def test_holm_is_the_least_level_at_which_the_procedure_rejects(
     assert adjust_holm(shares, tests) == pytest.approx(expected, abs=1e-9)
 
 
+def test_holm_is_that_of_statsmodels() -> None:
+    peer = pytest.importorskip("statsmodels.stats.multitest").multipletests
+    for seed, count in enumerate((1, 2, 9, 40)):
+        shares = default_rng(seed).uniform(0, 0.3, count) ** 2
+        expected = peer(shares, alpha=0.05, method="holm")[1]
+        assert adjust_holm(list(shares)) == pytest.approx(list(expected))
+
+
 def test_holm_refuses_fewer_tests_than_p_values() -> None:
     with pytest.raises(ValueError, match="at least 2 tests, got 1"):
         adjust_holm([0.1, 0.2], tests=1)

@@ -1,14 +1,20 @@
 """Where numbers come from: digests of the lock file and of the data, honest where there is none."""
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.dataset_view import view_datasets
+from orchestrator.lane_plan import LaneRequest
 from orchestrator.ledger import Ledger
 from orchestrator.provenance import add_data, read_provenance
-from orchestrator.record import Provenance
+from orchestrator.record import Provenance, TrialRecord
+from orchestrator.sweep import SweepOptions, run_sweep
 from search_spaces.load import parse_study
-from tests.orchestrator.claims.laboratory import make_study
+from search_spaces.study import Study
+from tests.orchestrator.claims.laboratory import PROVENANCE as LAB
+from tests.orchestrator.claims.laboratory import fill, make_study
 
 LOCK = Path(__file__).parents[2] / "requirements.lock"
 PLAIN = Provenance("abc", {}, "rankfall run lab.yaml")
@@ -53,3 +59,32 @@ def test_seeds_derive_from_another_study_if_it_is_named_and_the_digest_says_so()
     assert make_study("study=other").digest != make_study("study=other", "seeds_from=lab").digest
     again = parse_study(taking.source_text, "lab.yaml", taking.overrides)
     assert (again, again.digest) == (taking, taking.digest)
+
+
+class Nothing:
+    """A display that shows nothing."""
+
+    def show_stage(self, text: str) -> None:
+        """Show nothing."""
+
+    def show_records(self, study: Study, records: Sequence[TrialRecord]) -> None:
+        """Show nothing."""
+
+    def show_steps(self, member_steps_running: int) -> None:
+        """Show nothing."""
+
+
+def test_a_finished_study_run_again_keeps_saying_how_it_was_made(tmp_path: Path) -> None:
+    study, folder = make_study("lr=0.1"), tmp_path / "lab"
+    fill(study, folder, lambda _: {"knn_accuracy": 0.5})
+    journal, page = folder / "ledger.journal", folder / "report" / "report.html"
+    lengths, pages = [], []
+    for _ in range(3):
+        lengths.append(len(journal.read_bytes().splitlines()))
+        options = SweepOptions(tmp_path, LaneRequest(1, 1, 1.0), ["rankfall", "other"], track=False)
+        run_sweep(study, options, Nothing())
+        pages.append(page.read_bytes())
+    assert lengths[1:] == [lengths[0] + 1] * 2, "the digest of the data, once"
+    assert len(set(pages)) == 1
+    expected = replace(LAB, data_digest=view_datasets(study)[0].digest)
+    assert Ledger.load(journal).provenance == expected
