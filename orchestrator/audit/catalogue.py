@@ -178,7 +178,11 @@ def _of_point(
 
 def _of_axes(collapse_map: CollapseMap) -> Iterator[Number]:
     metric = rank_points(collapse_map).metric
-    keys = tuple(r.key for r, o in collapse_map.outcomes if metric in o.measures)
+    keys = tuple(
+        record.key
+        for record, outcome in collapse_map.outcomes
+        if metric in outcome.measures and outcome.pruned_at_step is None
+    )
     for each in rank_axes(collapse_map):
         what = f"share of the importance for {name_metric(metric)} of {name_axis(each.path)}"
         number = identify(collapse_map.study, Family.IMPORTANCE, each.path)
@@ -214,13 +218,19 @@ def list_costs(collapse_map: CollapseMap) -> list[tuple[str, str, float, bool]]:
     """Return what a study cost: name, words, value, and whether a clock made it."""
     counts, audit = collapse_map.counts, collapse_map.audit
     seconds = sum(sorted(outcome.seconds for _, outcome in collapse_map.outcomes))
+    pruned = sum(outcome.pruned_at_step is not None for _, outcome in collapse_map.outcomes)
+    decided = sum(
+        outcome.decided_early and outcome.pruned_at_step is None
+        for _, outcome in collapse_map.outcomes
+    )
     return [
         ("finished", "trials finished", counts.finished, False),
         ("not_finished", "trials still to run", counts.not_finished, False),
         ("missing", "trials missing (failed)", counts.missing, False),
         ("trial_steps", "trial-steps", counts.trial_steps, False),
         ("seconds", "training time of all trials in seconds", seconds, True),
-        ("decided_early", "trials decided early", counts.decided_early, False),
+        ("decided_early", "trials decided early", decided, False),
+        ("pruned", "trials ended by the pruner", pruned, False),
         ("off_slice", "trials between the slices", collapse_map.off_slice, False),
         ("audited", "trials that could have been decided early and were not", audit.audited, False),
         ("disagreed", "of these, not collapsed at the end", audit.disagreed, False),

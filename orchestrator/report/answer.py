@@ -213,8 +213,11 @@ def _answer_best(collapse_map: CollapseMap) -> tuple[str, ...]:
     best = ranking.points[0]
     spread = f", from {format_number(best.low, 3)} to {format_number(best.high, 3)}"
     seeds = f"the mean of {best.trials} seeds{spread}" if best.trials > 1 else "one seed only"
+    of = f"{len(ranking.points)} points"
+    if ranking.pruned:
+        of += f" that were trained to the end ({len(ranking.pruned)} were not)"
     return (
-        f"The best of {len(ranking.points)} points is {describe_point(best.point)}.",
+        f"The best of {of} is {describe_point(best.point)}.",
         f"Its {metric} is {format_number(best.mean, 3)} ({seeds}).",
     )
 

@@ -129,7 +129,7 @@ def _chart_spectra(arms: Sequence[Arm]) -> Json:
         "type": "log",
         "title": {"text": "share of the energy"},
         "exponentformat": "power",
-        "dtick": 1,
+        "dtick": 2,
     }
     layout = {"xaxis": {"title": {"text": "eigenvalue, largest first"}}, "yaxis": yaxis}
     return {"label": "Spectrum at the end", "traces": traces, "layout": layout}

@@ -31,12 +31,17 @@ class RankedPoint:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Points from best to worst; ``unmeasured`` trials (diverged) have no such measure."""
+    """Points from best to worst; ``unmeasured`` trials (diverged) have no such measure.
+
+    ``pruned`` points are not ranked: the study's pruner ended a trial of theirs early, and a
+    measure after ten steps is not compared with one after a thousand.
+    """
 
     metric: str
     is_maximised: bool
     points: tuple[RankedPoint, ...]
     unmeasured: int
+    pruned: tuple[Point, ...] = ()
 
 
 def rank_points(collapse_map: CollapseMap) -> Ranking:
@@ -44,7 +49,10 @@ def rank_points(collapse_map: CollapseMap) -> Ranking:
     metric, is_maximised = choose_metric(collapse_map.study)
     groups: dict[Point, list[tuple[float, bool]]] = {}
     unmeasured = 0
+    pruned = _find_pruned(collapse_map)
     for record, outcome in collapse_map.outcomes:
+        if record.proposal.point in pruned:
+            continue
         value = outcome.measures.get(metric)
         if value is None:
             unmeasured += 1
@@ -53,7 +61,7 @@ def rank_points(collapse_map: CollapseMap) -> Ranking:
     ranked = [_summarise(point, found) for point, found in groups.items()]
     sign = -1.0 if is_maximised else 1.0
     ranked.sort(key=lambda each: (sign * each.mean, each.point.key))
-    return Ranking(metric, is_maximised, tuple(ranked), unmeasured)
+    return Ranking(metric, is_maximised, tuple(ranked), unmeasured, tuple(pruned))
 
 
 def choose_metric(study: Study) -> tuple[str, bool]:
@@ -65,6 +73,15 @@ def choose_metric(study: Study) -> tuple[str, bool]:
         return study.optimise.metric, study.optimise.direction == "maximize"
     is_sounds = form_of(_sources(study)) == SOUNDS
     return (DEFAULT_METRIC_OF_SOUNDS if is_sounds else DEFAULT_METRIC), True
+
+
+def _find_pruned(collapse_map: CollapseMap) -> dict[Point, None]:
+    """Return the points of pruned trials, in the order of the trials, each once."""
+    return dict.fromkeys(
+        record.proposal.point
+        for record, outcome in collapse_map.outcomes
+        if outcome.pruned_at_step is not None
+    )
 
 
 def _sources(study: Study) -> Sequence[object]:

@@ -5,16 +5,19 @@ from html import escape
 from typing import Any
 
 from orchestrator.collapse_map import CollapseMap
+from orchestrator.record import TrialRecord
 from orchestrator.report.axes import scale_rates
 from orchestrator.report.best import choose_metric
 from orchestrator.report.charts import describe_trial, style_marker
-from orchestrator.report.palette import MARKS
+from orchestrator.report.palette import MARKS, PRUNED, PRUNED_MARKER
 from orchestrator.report.wording import format_number, name_axis, name_metric, name_regime
 from search_spaces.axis import Axis, RangeAxis
 from search_spaces.point import Value
 from search_spaces.study import LR
+from trainer.cohort import Outcome
 
 Json = dict[str, Any]
+Trials = list[tuple[TrialRecord, Outcome]]
 
 MOST_AXES = 6
 
@@ -28,29 +31,31 @@ def chart_best(collapse_map: CollapseMap) -> list[Json]:
 
 
 def _chart_axis(collapse_map: CollapseMap, axis: Axis, metric: str) -> Json:
-    traces = []
-    for regime in MARKS:
-        mine = [
-            (record, outcome)
-            for record, outcome in collapse_map.outcomes
-            if outcome.regime is regime
-            and metric in outcome.measures
-            and axis.path in dict(record.proposal.point.coordinates)
-        ]
-        if not mine:
-            continue
-        values = [record.proposal.point[axis.path] for record, _ in mine]
-        trace: Json = {
+    shown = [
+        (record, outcome)
+        for record, outcome in collapse_map.outcomes
+        if metric in outcome.measures and axis.path in dict(record.proposal.point.coordinates)
+    ]
+    groups: list[tuple[str, Json, Trials]] = [(PRUNED, PRUNED_MARKER, [])]
+    groups += [(name_regime(regime), style_marker(regime), []) for regime in MARKS]
+    by_name = {name: trials for name, _, trials in groups}
+    for record, outcome in shown:
+        is_pruned = outcome.pruned_at_step is not None
+        by_name[PRUNED if is_pruned else name_regime(outcome.regime)].append((record, outcome))
+    traces = [
+        {
             "type": "scatter",
             "mode": "markers",
-            "name": name_regime(regime),
-            "x": _place(axis, values),
-            "y": [outcome.measures[metric] for _, outcome in mine],
-            "marker": style_marker(regime),
-            "text": [describe_trial(collapse_map.study, record, o) for record, o in mine],
+            "name": name,
+            "x": _place(axis, [record.proposal.point[axis.path] for record, _ in trials]),
+            "y": [outcome.measures[metric] for _, outcome in trials],
+            "marker": marker,
+            "text": [describe_trial(collapse_map.study, record, o) for record, o in trials],
             "hovertemplate": "%{y:.4g}<br>%{text}<extra></extra>",
         }
-        traces.append(trace)
+        for name, marker, trials in groups
+        if trials
+    ]
     title = escape(name_axis(axis.path))
     yaxis = {"title": {"text": escape(name_metric(metric))}}
     layout = {"xaxis": _scale(collapse_map, axis) | {"title": {"text": title}}, "yaxis": yaxis}

@@ -84,6 +84,13 @@ class _Place:
             return self.row - 0.15
         return _shift(self.horizontal, position(slice_map.point, self.horizontal), self.offset)
 
+    def is_left(self, slice_map: SliceMap) -> bool:
+        """Return whether a slice lies in the left half: words go where there is room."""
+        assert self.horizontal is not None
+        values = self.horizontal.values
+        at = position(slice_map.point, self.horizontal)
+        return at <= values[(len(values) - 1) // 2]
+
     def of_trial(self, record: TrialRecord) -> float:
         """Return the same for a trial; replicates stand next to one another."""
         replicate = record.proposal.replicate
@@ -236,13 +243,14 @@ def _arrow_trace(collapse_map: CollapseMap, run: Sequence[SliceMap], place: _Pla
     else:
         symbol = "triangle-up" if is_above else "triangle-down"
     label = describe_critical_lr(run[0].boundary, collapse_map.lr_range)
+    is_left = place.horizontal is not None and place.is_left(run[0])
     return {
         "type": "scatter",
         "mode": "markers+text",
         **place.arrange([place.of_slice(s) for s in run], [edge] * len(run)),
         "marker": {"symbol": symbol, "size": 13, "color": place.colour},
         "text": [label, *[""] * (len(run) - 1)],
-        "textposition": "middle left",
+        "textposition": "middle right" if is_left else "middle left",
         "textfont": {"color": place.colour, "size": 11},
         "customdata": [_describe_slice(collapse_map, slice_map) for slice_map in run],
         "hovertemplate": "%{customdata}<extra></extra>",

@@ -19,7 +19,8 @@ from orchestrator.report.wording import (
     name_metric,
     name_regime,
 )
-from search_spaces.study import LR, Study
+from search_spaces.study import LR, Question, Study
+from trainer.cohort import Outcome
 from trainer.collapse.regime import Regime
 
 MOST_BEST = 20
@@ -117,6 +118,8 @@ def tabulate_best(study: Study, ranking: Ranking) -> Table:
         notes.append(
             f"The best {MOST_BEST} of {len(ranking.points)} points; all are in trials.csv."
         )
+    if ranking.pruned:
+        notes.append(f"{len(ranking.pruned)} points were ended early by the pruner: not ranked.")
     if ranking.unmeasured:
         notes.append(f"{ranking.unmeasured} finished trials have no {metric} (diverged).")
     return Table(headings, rows, " ".join(notes))
@@ -127,6 +130,7 @@ def _best_row(study: Study, metric: str, place: int, each: RankedPoint) -> tuple
         return _number(text, value, identify(study, Family.BEST, each.point.key, metric, part))
 
     spread = f"{format_number(each.low, 4)} to {format_number(each.high, 4)}"
+    spread = spread if each.trials > 1 else "–"
     return (
         Cell(str(place), place),
         _text(describe_point(each.point)),
@@ -150,7 +154,7 @@ def tabulate_trial_rows(
         "Regime",
         begin(name_metric(collapse_map.study.collapse.metric)),
         "Steps",
-        "Decided early",
+        "Ended early",
         "Seconds",
     )
     note = f"The first {most:,} of {len(ordered):,} trials; all are in trials.csv."
@@ -160,7 +164,9 @@ def tabulate_trial_rows(
 
 def list_facts(collapse_map: CollapseMap) -> tuple[tuple[str, Cell], ...]:
     """Return what the study cost, as names and values."""
-    shown = {"off_slice"} if collapse_map.off_slice else set()
+    has_slices = collapse_map.study.question is not Question.OPTIMISE
+    shown = {"off_slice"} if collapse_map.off_slice and has_slices else set()
+    shown |= {"pruned"} if collapse_map.study.pruner is not None else set()
     shown |= {"audited", "disagreed", "changed_regime"} if collapse_map.audit.audited else set()
     facts = []
     for name, what, value, is_timed in list_costs(collapse_map):
@@ -215,9 +221,15 @@ def _trial_row(study: Study, record: TrialRecord) -> tuple[Cell, ...]:
         _text(name_regime(outcome.regime)),
         cell(format_number(outcome.score, 3) if has_score else "–", outcome.score, "score"),
         cell(str(outcome.steps_done), outcome.steps_done, "steps_done"),
-        _text("yes" if outcome.decided_early else "no"),
+        _text(_say_early(outcome)),
         cell(format_number(outcome.seconds, 2), outcome.seconds, "seconds"),
     )
+
+
+def _say_early(outcome: Outcome) -> str:
+    if outcome.pruned_at_step is not None:
+        return "pruned"
+    return "decided" if outcome.decided_early else "no"
 
 
 def _text(text: str) -> Cell:

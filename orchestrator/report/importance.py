@@ -35,14 +35,14 @@ class Importance:
 def rank_axes(collapse_map: CollapseMap) -> tuple[Importance, ...]:
     """Return every axis with its share of the spread of the study's metric, the largest first.
 
-    Trials without the metric (diverged) are left out. Empty with fewer than ten trials, or where
-    all of them are equal in the metric.
+    Trials without the metric (diverged) are left out, and so are pruned ones, as by Optuna.
+    Empty with fewer than ten trials, or where all of them are equal in the metric.
     """
     metric, is_maximised = choose_metric(collapse_map.study)
     measured = [
         (record.proposal.point, outcome.measures[metric])
         for record, outcome in collapse_map.outcomes
-        if metric in outcome.measures
+        if metric in outcome.measures and outcome.pruned_at_step is None
     ]
     if len(measured) < FEWEST_TRIALS or len({value for _, value in measured}) == 1:
         return ()

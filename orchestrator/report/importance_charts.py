@@ -16,9 +16,9 @@ from scipy.interpolate import LinearNDInterpolator
 from scipy.spatial import QhullError
 
 from orchestrator.collapse_map import CollapseMap
-from orchestrator.report.best import RankedPoint, rank_points
+from orchestrator.report.best import rank_points
 from orchestrator.report.importance import Importance
-from orchestrator.report.palette import CURVE_COLOURS, INK, VIRIDIS
+from orchestrator.report.palette import CURVE_COLOURS, INK, PRUNED, PRUNED_MARKER, VIRIDIS
 from orchestrator.report.wording import (
     begin,
     describe_point,
@@ -27,11 +27,13 @@ from orchestrator.report.wording import (
     name_metric,
 )
 from search_spaces.axis import RangeAxis
+from search_spaces.point import Point
 
 Json = dict[str, Any]
 Floats = npt.NDArray[np.float64]
 
 MOST_CONTOURS = 3
+TRIED_MARKER = {"size": 6, "color": "white", "line": {"color": INK, "width": 1}}
 _CELLS = 40
 _FEWEST_POINTS = 4
 
@@ -67,57 +69,71 @@ def chart_contours(collapse_map: CollapseMap, ranked: Sequence[Importance]) -> l
 
 def _chart_pair(collapse_map: CollapseMap, first: RangeAxis, second: RangeAxis) -> Json | None:
     ranking = rank_points(collapse_map)
-    points = [p for p in ranking.points if {first.path, second.path} <= _paths(p)]
-    x_P, y_P = (_place(points, axis) for axis in (first, second))
-    values_P = np.array([point.mean for point in points])
-    grid = _interpolate(x_P, y_P, values_P)
+    points = [p for p in ranking.points if {first.path, second.path} <= _paths(p.point)]
+    pruned = [p for p in ranking.pruned if {first.path, second.path} <= _paths(p)]
+    x_P, y_P = (_place([p.point for p in points], axis) for axis in (first, second))
+    grid = _interpolate(x_P, y_P, np.array([point.mean for point in points]))
     if grid is None:
         return None
     metric = name_metric(ranking.metric)
-    scale = {"colorscale": [[i / (len(VIRIDIS) - 1), c] for i, c in enumerate(VIRIDIS)]}
-    x_C, y_C, values_CC = grid
-    contour: Json = {
-        "type": "contour",
-        "x": x_C.tolist(),
-        "y": y_C.tolist(),
-        "z": [[None if np.isnan(v) else float(v) for v in row] for row in values_CC],
-        **scale,
-        "colorbar": {"title": {"text": escape(metric)}, "thickness": 12},
-        "contours": {"showlabels": True, "labelfont": {"size": 10, "color": "white"}},
-        "hoverinfo": "skip",
-        "showlegend": False,
-    }
-    tried: Json = {
-        "type": "scatter",
-        "mode": "markers",
-        "x": x_P.tolist(),
-        "y": y_P.tolist(),
-        "marker": {"size": 6, "color": "white", "line": {"color": INK, "width": 1}},
-        "text": [
-            f"{escape(metric)} {format_number(p.mean, 4)}<br>{escape(describe_point(p.point))}"
-            for p in points
-        ],
-        "hovertemplate": "%{text}<extra></extra>",
-        "showlegend": False,
-    }
-    names = [name_axis(axis.path) for axis in (first, second)]
+    values = [f"{metric} {format_number(p.mean, 4)}" for p in points]
+    tried = _mark_points([p.point for p in points], (first, second), TRIED_MARKER, values)
+    ended = _mark_points(pruned, (first, second), PRUNED_MARKER, [PRUNED] * len(pruned))
+    seen = "dots are points that were tried"
+    if pruned:
+        seen = f"dots are points trained to the end, triangles those {PRUNED}"
     return {
-        "label": begin(f"{metric} over {names[0]} and {names[1]}"),
-        "traces": [contour, tried],
+        "label": begin(f"{metric} over {name_axis(first.path)} and {name_axis(second.path)}"),
+        "seen": seen,
+        "traces": [_fill_contour(grid), tried, *([ended] if pruned else [])],
         "layout": {"xaxis": _scale(first), "yaxis": _scale(second)},
     }
 
 
-def _paths(point: RankedPoint) -> set[str]:
-    return {path for path, _ in point.point.coordinates}
+def _fill_contour(grid: tuple[Floats, Floats, Floats]) -> Json:
+    x_C, y_C, values_CC = grid
+    return {
+        "type": "contour",
+        "x": x_C.tolist(),
+        "y": y_C.tolist(),
+        "z": [[None if np.isnan(v) else float(v) for v in row] for row in values_CC],
+        "colorscale": [[i / (len(VIRIDIS) - 1), c] for i, c in enumerate(VIRIDIS)],
+        "colorbar": {"thickness": 12},
+        "contours": {"showlabels": True, "labelfont": {"size": 10, "color": "white"}},
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
 
 
-def _place(points: Sequence[RankedPoint], axis: RangeAxis) -> Floats:
+def _mark_points(
+    points: Sequence[Point], axes: tuple[RangeAxis, RangeAxis], marker: Json, said: Sequence[str]
+) -> Json:
+    x_P, y_P = (_place(points, axis).tolist() for axis in axes)
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": x_P,
+        "y": y_P,
+        "marker": marker,
+        "text": [
+            f"{escape(words)}<br>{escape(describe_point(point))}"
+            for words, point in zip(said, points, strict=True)
+        ],
+        "hovertemplate": "%{text}<extra></extra>",
+        "showlegend": False,
+    }
+
+
+def _paths(point: Point) -> set[str]:
+    return {path for path, _ in point.coordinates}
+
+
+def _place(points: Sequence[Point], axis: RangeAxis) -> Floats:
     """Return coordinates on the axis' scale: decades if it is logarithmic.
 
     Plotly interpolates contours in the numbers it is given, so it is given these.
     """
-    values = [float(point.point[axis.path]) for point in points]
+    values = [float(point[axis.path]) for point in points]
     return np.array([log10(value) if axis.log else value for value in values])
 
 

@@ -27,6 +27,15 @@ MARKS: dict[Regime, Mark] = {
     Regime.DIVERGED: Mark("#000000", "x", "x-thin", is_filled=False),
 }
 
+PRUNED = "ended early by the pruner"
+PRUNED_MARKER = {
+    "symbol": "triangle-down-open",
+    "color": "#7F7F7F",
+    "size": 6,
+    "line": {"color": "#7F7F7F", "width": 1},
+}
+"""Plotly's marker of trials that a study's pruner ended: measured, but not to the end."""
+
 CURVE_COLOURS = ("#0072B2", "#B2478A", "#00785A", "#8A5A00", "#5B4BB5", "#333333")
 CURVE_DASHES = ("solid", "dash", "dashdot", "dot")
 MATPLOTLIB_DASHES = ("-", "--", "-.", ":")

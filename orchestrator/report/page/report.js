@@ -14,11 +14,19 @@
 
   const layoutOf = (given, showLegend) => Object.assign({}, given, {
     xaxis: axis(given.xaxis), yaxis: axis(given.yaxis), font, showlegend: showLegend,
-    legend: { orientation: "h", yref: "container", y: 0, yanchor: "bottom", x: 0, font: { size: 12 } },
+    legend: { orientation: "h", yref: "container", y: 0, yanchor: "bottom", x: 0, maxheight: 0.8, font: { size: 12 } },
     margin: { l: isNarrow() ? 44 : 64, r: 12, t: isNarrow() ? 8 : 36, b: 48 },
     hovermode: "closest", hoverlabel: { align: "left", bgcolor: "white", font: { size: 12 } },
     paper_bgcolor: "white", plot_bgcolor: "white", dragmode: isNarrow() ? false : "zoom",
   });
+
+  // A legend takes what it needs from below its chart, not from the chart.
+  const heightOf = ({ chart, showLegend }, width, paper) => {
+    const names = chart.traces.filter((trace) => trace.showlegend !== false).map(({ name }) => (name || "").length);
+    const columns = Math.max(1, Math.floor((width - 80) / (7 * Math.max(...names) + 50)));
+    const rows = showLegend ? Math.ceil(names.length / columns) : 0;
+    return (chart.height || (paper ? 310 : isNarrow() ? 400 : 380)) + 19 * Math.max(0, rows - 3);
+  };
 
   const draw = (id, chart, showLegend) => {
     const place = document.getElementById(id);
@@ -28,6 +36,8 @@
       return;
     }
     place.querySelectorAll(".empty").forEach((note) => note.remove());
+    place.drawn = { chart, showLegend };
+    place.style.height = `${heightOf(place.drawn, place.clientWidth)}px`;
     Plotly.react(place, chart.traces, layoutOf(chart.layout, showLegend), config);
   };
 
@@ -42,11 +52,15 @@
     Plotly.restyle("map", { visible });
   };
 
+  // A page has room for the answer and a map of 400 pixels; rows of names need what they need.
+  const mapHeight = (paper) => charts.map.height > 520 ? charts.map.height
+    : paper ? Math.min(charts.map.height, 400) : isNarrow() ? 440 : charts.map.height;
+
   const drawMap = () => {
     const place = document.getElementById("map");
     const trials = charts.map.traces.filter(({ meta }) => meta.regime !== null);
     if (isNarrow()) trials.forEach((trace) => { trace.marker.size = 5; });
-    if (!isNarrow() || charts.map.height > 520) place.style.height = `${charts.map.height}px`;
+    place.style.height = `${mapHeight(false)}px`;
     Plotly.newPlot(place, charts.map.traces, layoutOf(charts.map.layout, false), config);
     document.querySelectorAll(".toggles input").forEach((box) => box.addEventListener("change", applyToggles));
     applyToggles();
@@ -101,9 +115,17 @@
   };
 
   // Charts have fixed widths in pixels: on paper they get those of a page.
-  const fit = (width) => document.querySelectorAll(".js-plotly-plot").forEach((place) =>
-    Plotly.relayout(place, width ? { autosize: false, width: place.closest(".pair") ? width / 2 - 15 : width }
-      : { autosize: true, width: null }));
+  const fit = (paper) => document.querySelectorAll(".js-plotly-plot").forEach((place) => {
+    const isHalf = place.closest(".pair") && !place.closest(".lead");
+    const width = isHalf ? paper / 2 - 15 : paper;
+    const height = place.drawn ? heightOf(place.drawn, width || place.clientWidth, paper) : mapHeight(paper);
+    place.style.height = `${height}px`;
+    Plotly.relayout(place, paper ? { autosize: false, width, height } : { autosize: true, width: null, height: null });
+  });
+
+  // What is folded on the screen is read on paper.
+  const unfold = (isOpen) => document.querySelectorAll(isOpen ? "details:not([open])" : "details[data-folded]")
+    .forEach((each) => { each.open = isOpen; each.toggleAttribute("data-folded", isOpen); });
 
   const compare = (a, b) => {
     const [x, y] = [Number(a), Number(b)];
@@ -143,10 +165,7 @@
     drawSlice(charts.default_slice);
   }
   charts.best.forEach((chart, index) => draw(`best-${index}`, chart, true));
-  charts.phases.forEach((chart, index) => {
-    if (chart.height) document.getElementById(`phase-${index}`).style.height = `${chart.height}px`;
-    draw(`phase-${index}`, chart, true);
-  });
+  charts.phases.forEach((chart, index) => draw(`phase-${index}`, chart, true));
   if (charts.residuals) draw("residuals", charts.residuals, true);
   if (charts.importance) draw("importance", charts.importance, false);
   charts.contours.forEach((chart, index) => draw(`contour-${index}`, chart, false));
@@ -162,8 +181,8 @@
   document.querySelector("#audit button").addEventListener("click", () => {
     document.getElementById("audit").hidden = true;
   });
-  window.addEventListener("beforeprint", () => fit(680));
-  window.addEventListener("afterprint", () => fit(0));
+  window.addEventListener("beforeprint", () => { fit(680); unfold(true); });
+  window.addEventListener("afterprint", () => { fit(0); unfold(false); });
   document.querySelectorAll("table.sortable").forEach(makeSortable);
   const filter = document.getElementById("trial-filter");
   if (filter) filter.addEventListener("input", () => filterTrials(filter.value));

@@ -9,12 +9,17 @@ import pytest
 
 from orchestrator.collapse_map import CollapseMap, build_map
 from orchestrator.record import TrialRecord
+from orchestrator.report.answer import answer_question
+from orchestrator.report.best import rank_points
+from orchestrator.report.best_charts import chart_best
 from orchestrator.report.importance import FEWEST_TRIALS, rank_axes
 from orchestrator.report.importance_charts import chart_contours, chart_importance
+from orchestrator.report.palette import PRUNED
 from search_spaces.axis import ChoiceAxis, RangeAxis
 from search_spaces.point import Point
 from search_spaces.study import Question
 from tests.orchestrator.report.builder import LR_AXIS, make_record, make_study
+from trainer.cohort import Outcome
 
 STUDY = make_study(
     (
@@ -108,3 +113,25 @@ def test_points_on_one_line_have_no_contour() -> None:
         for i, p in enumerate(r.proposal.point for r, _ in collapse_map.outcomes)
     ]
     assert chart_contours(build_map(STUDY, records), ranked) == []
+
+
+def test_what_a_pruner_ended_is_marked_and_decides_nothing() -> None:
+    whole = make_map(rate_alone, 60)
+    ended = [_prune(r, o) for r, o in make_map(lambda _: 9.0, 80).outcomes if r.number >= 60]
+    mixed = build_map(STUDY, [*(record for record, _ in whole.outcomes), *ended])
+    assert len(ended) == 20
+    assert rank_axes(mixed) == rank_axes(whole)
+    ranking = rank_points(mixed)
+    assert ranking.points == rank_points(whole).points
+    assert len(ranking.pruned) == 20
+    (plain,), (chart,) = (chart_contours(m, rank_axes(m)) for m in (whole, mixed))
+    assert chart["traces"][:2] == plain["traces"]
+    assert len(chart["traces"][2]["x"]) == 20
+    marked = [t for t in chart_best(mixed)[0]["traces"] if t["name"] == PRUNED]
+    assert [len(trace["x"]) for trace in marked] == [20]
+    first, _ = answer_question(mixed).sentences
+    assert "of 60 points that were trained to the end (20 were not)" in first
+
+
+def _prune(record: TrialRecord, outcome: Outcome) -> TrialRecord:
+    return replace(record, outcome=outcome.model_copy(update={"pruned_at_step": 10}))
