@@ -33,6 +33,9 @@ RECORDS = make_records(STUDY)[::4]
 HEADERS = """[...document.querySelectorAll('[role=columnheader]')]
     .map(e => [e.innerText.trim(), e.getBoundingClientRect().left])"""
 
+UNDRAWN = """document.querySelector('.answer') && [...document.querySelectorAll('.chart')]
+    .filter(e => !e.querySelector('.trace, .barlayer path')).map(e => e.id)"""
+
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -108,12 +111,27 @@ def test_the_table_of_trials_shows_regime_and_learning_rate_first(
     assert "Source" not in lefts
 
 
-def test_the_report_has_a_frame_among_the_artifacts_and_its_figure_is_drawn(
+def test_the_report_is_read_in_its_frame_among_the_artifacts_and_its_figures_are_drawn(
     server: str, synced: SyncReport, browser: Browser, pictures: Path
 ) -> None:
+    # MLflow's frame is a sandbox that lets scripts run, without an origin: the report needs none.
     browser.open(page(server, synced, f"runs/{synced.run_id}/artifacts/report.html"))
     browser.wait_for("!!document.querySelector('iframe')", "frame of the report")
+    drawn = "document.querySelectorAll('#map .scatterlayer .point').length"
+    trials = sum(record.outcome is not None for record in RECORDS)
+    assert browser.wait_for_frame(drawn, "map in the frame") >= trials
+    (answer,) = browser.ask_frames("document.querySelector('.answer')?.innerText")
+    assert "critical learning rate" in answer
+    (undrawn,) = browser.ask_frames(UNDRAWN)
+    assert undrawn == []
+    sandbox = browser.ask("document.querySelector('iframe').getAttribute('sandbox')")
+    assert sandbox == "allow-scripts"
     browser.picture(pictures / "report.png")
+
+
+def test_a_figure_among_the_artifacts_is_shown(
+    server: str, synced: SyncReport, browser: Browser, pictures: Path
+) -> None:
     browser.open(page(server, synced, f"runs/{synced.run_id}/artifacts/collapse_map.png"))
     browser.wait_for("[...document.images].some(i => i.naturalWidth > 500)", "the figure")
     browser.picture(pictures / "figure.png")
