@@ -25,7 +25,7 @@
     const names = chart.traces.filter((trace) => trace.showlegend !== false).map(({ name }) => (name || "").length);
     const columns = Math.max(1, Math.floor((width - 80) / (7 * Math.max(...names) + 50)));
     const rows = showLegend ? Math.ceil(names.length / columns) : 0;
-    return (chart.height || (paper ? 310 : isNarrow() ? 400 : 380)) + 19 * Math.max(0, rows - 3);
+    return (chart.height || (paper ? 310 : isNarrow() ? 400 : 380)) + 19 * Math.max(0, rows - (paper ? 1 : 3));
   };
 
   const draw = (id, chart, showLegend) => {
