@@ -215,7 +215,7 @@ class BoundarySearch:
         rehearsal, relevance_R = self._rehearse(fit)
         pick_places(rehearsal, more, relevance_R)
         variances = rehearsal.variances()[: len(self._references)]
-        return float(2 * BAND_SDS * np.sqrt(fit.doubt * variances).mean())
+        return float(2 * BAND_SDS * fit.spread(variances).mean())
 
     def fit(self) -> Fit:
         """Return the surface fitted to what was told."""

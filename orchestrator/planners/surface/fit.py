@@ -41,6 +41,7 @@ LEAST_LAPSE, MOST_LAPSE = 0.01, 0.25
 LAPSE_PRIOR = (0.8, 60.0)  # lapses among trials, before any is seen
 REPLICATES_TOLD_APART = 8
 KNOWN_DOUBT, DOUBTED_TRIALS, MOST_DOUBT = 1.25, 20.0, 1.75
+LINK_ERROR = 0.2  # of the seed noise: what all trials get wrong alike, however many they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,16 @@ class Fit:
         """
         speaking = float(self.sites.fit_n[1 / self.sites.precision_n < VAGUE_VARIANCE].sum())
         return KNOWN_DOUBT + min(DOUBTED_TRIALS / (speaking + 1.0), MOST_DOUBT)
+
+    def spread(self, variance: Floats) -> Floats:
+        """Return the standard deviation of g at places where its fitted variance is given.
+
+        A wrong slope of the link moves every reading of a place one way, so a band does not
+        shrink to nothing: without this part the bands of one slice with 192 trials held the
+        truth in 55 to 80 % of 20 worlds, with it in 75 to 95 %. Few trials hardly feel it.
+        """
+        total: Floats = np.sqrt(self.doubt * variance + (LINK_ERROR * self.seed_noise) ** 2)
+        return total
 
 
 def fit_surface(trials: Trials, low: float, high: float, anchor: Anchor | None = None) -> Fit:

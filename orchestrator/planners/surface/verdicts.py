@@ -48,7 +48,7 @@ class Disagreement:
         """Compare every trial with the surface."""
         mean, variance = fit.belief.at(trials.places)
         above = trials.x_n - mean
-        noise = np.sqrt(fit.doubt * variance + fit.seed_noise**2)
+        noise = np.hypot(fit.spread(variance), fit.seed_noise)
         clear = np.abs(above) > np.maximum(CLEARANCE_DECADES, CLEARANCE_SDS * noise)
         return cls(above, clear & (trials.is_collapsed_n != (above > 0)))
 
@@ -58,6 +58,7 @@ def judge_places(
 ) -> list[Threshold]:
     """Return the boundary at every place."""
     mean, variance = fit.belief.at(places)
+    spread = fit.spread(np.maximum(variance, 1e-12))
     disagreement = Disagreement.of(trials, fit)
     correlation = _correlate(places, trials.places, fit)
     same = _same_place(places, trials.places)
@@ -67,10 +68,8 @@ def judge_places(
         if not low <= mean[i] <= high:
             alone = _without_crossing(trials, correlation[i], low, high)
         masks = (correlation[i] >= NEARBY_CORRELATION, same[i])
-        spread = float(np.sqrt(fit.doubt * max(variance[i], 1e-12)))
-        found.append(
-            alone or _judge(float(mean[i]), spread, trials, disagreement, masks, fit, (low, high))
-        )
+        here = (float(mean[i]), float(spread[i]))
+        found.append(alone or _judge(*here, trials, disagreement, masks, fit, (low, high)))
     return found
 
 

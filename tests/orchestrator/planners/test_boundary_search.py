@@ -219,3 +219,13 @@ def test_the_band_covers_90_to_99_percent_over_201_worlds_with_uneven_seeds() ->
         for axes, noise in ((1, 0.1), (1, 0.2), (2, 0.1))
     ]
     assert 0.90 <= np.mean(covered) <= 0.99
+
+
+@pytest.mark.slow
+def test_the_band_of_one_slice_does_not_shrink_below_what_all_trials_get_wrong_alike() -> None:
+    covered = [
+        search_world(kind, study_over(0, replicates=256), seed, 192).coverage
+        for seed in range(20)
+        for kind in (WorldKind.SMOOTH, WorldKind.NOISY, WorldKind.LAPSES)
+    ]
+    assert 0.80 <= np.mean(covered) <= 0.99
