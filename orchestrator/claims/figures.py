@@ -47,7 +47,7 @@ def draw_claim(claim: Claim, result: ClaimResult) -> bytes:
 
 def _draw_values(axes: Axes, contrast: ContrastResult, *, is_deciding: bool) -> None:
     role = "" if is_deciding else " (decides nothing)"
-    axes.set_title("\n".join(wrap(f"{contrast.label}{role}", 62)), fontsize=9.5)
+    axes.set_title("\n".join(wrap(f"{contrast.label}{role}", 52)), fontsize=9.5)
     if contrast.expect == "near" and contrast.margin is not None:
         ends = contrast.target - contrast.margin, contrast.target + contrast.margin
         axes.axvspan(*ends, color=GRID, alpha=0.6, zorder=0)
@@ -88,7 +88,7 @@ def _draw_arms(axes: Axes, contrast: ContrastResult) -> None:
 
 def _name_measure(measure: str) -> str:
     names = {"critical_lr": "log10 lr", "critical_lr_over_temperature": "log10 lr / τ"}
-    return "\n".join(wrap(names.get(measure, measure.replace("_", " ")), 16))
+    return "\n".join(wrap(names.get(measure, measure.replace("_", " ")), 20))
 
 
 def _draw_theory(axes: Axes, temperatures: Sequence[float]) -> None:
