@@ -13,12 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna import distributions as ranges
 from optuna.trial import TrialState as OptunaState
 from optuna.trial import create_trial
 
@@ -288,16 +283,16 @@ def _round_entries(optuna_study: optuna.Study) -> list[dict[str, Any]]:
     return [attributes[name] for name in sorted(attributes) if name.startswith(_ROUND)]
 
 
-def _distributions(study: Study, point: Point) -> dict[str, BaseDistribution]:
+def _distributions(study: Study, point: Point) -> dict[str, ranges.BaseDistribution]:
     coordinates = dict(point.coordinates)
     distributions = {a.path: _distribution(a) for a in study.axes if a.path in coordinates}
-    return distributions | {"replicate": IntDistribution(0, max(study.replicates - 1, 0))}
+    return distributions | {"replicate": ranges.IntDistribution(0, max(study.replicates - 1, 0))}
 
 
-def _distribution(axis: Axis) -> BaseDistribution:
+def _distribution(axis: Axis) -> ranges.BaseDistribution:
     if isinstance(axis, RangeAxis):
-        return FloatDistribution(axis.low, axis.high, log=axis.log)
-    return CategoricalDistribution(axis.values)
+        return ranges.FloatDistribution(axis.low, axis.high, log=axis.log)
+    return ranges.CategoricalDistribution(axis.values)
 
 
 def _utc(local: datetime | None) -> datetime | None:
