@@ -114,8 +114,7 @@ def unpack(archive: Path, target: Path) -> None:
             if archive.suffix == ".zip":
                 _unzip(archive, Path(draft))
             else:
-                with tarfile.open(archive, "r:gz") as tar:
-                    tar.extractall(draft, filter="data")
+                _untar(archive, Path(draft))
             if not (Path(draft) / target.name).is_dir():
                 raise DownloadError(f"{archive}: expected the folder {target.name} in it")
             (Path(draft) / target.name).replace(target)
@@ -128,7 +127,23 @@ def unpack(archive: Path, target: Path) -> None:
 def _unzip(archive: Path, draft: Path) -> None:
     with zipfile.ZipFile(archive) as members:
         for name in members.namelist():
-            path = PurePosixPath(name.replace("\\", "/"))
-            if path.is_absolute() or ".." in path.parts:
+            if _leads_outside(name):
                 raise zipfile.BadZipFile(f"{name!r} would be outside of the destination")
         members.extractall(draft)
+
+
+def _untar(archive: Path, draft: Path) -> None:
+    # Pythons before 3.11.4 (Debian 12 has 3.11.2) have no filters, so ours is there for all.
+    with tarfile.open(archive, "r:gz") as members:
+        for member in members.getmembers():
+            if _leads_outside(member.name):
+                raise tarfile.TarError(f"{member.name!r} would be outside of the destination")
+            if not (member.isfile() or member.isdir()):
+                raise tarfile.TarError(f"{member.name!r} is neither a file nor a folder")
+        members.extraction_filter = getattr(tarfile, "data_filter", None)
+        members.extractall(draft)
+
+
+def _leads_outside(name: str) -> bool:
+    path = PurePosixPath(name.replace("\\", "/"))
+    return path.is_absolute() or ".." in path.parts

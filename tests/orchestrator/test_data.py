@@ -221,11 +221,21 @@ def test_a_folder_that_cannot_be_written_is_named(server: Server) -> None:
 OUTSIDE = {"inside/ok.bin": b"1", "../outside.bin": b"2"}
 
 
+def tar_of_link(target: str) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as tar:
+        link = tarfile.TarInfo("inside/link")
+        link.type, link.linkname = tarfile.SYMTYPE, target
+        tar.addfile(link)
+    return content.getvalue()
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
         pytest.param("a.tar.gz", tar_of(OUTSIDE), id="tar"),
         pytest.param("a.tar.gz", tar_of({"/tmp/../../outside.bin": b"2"}), id="tar-absolute"),
+        pytest.param("a.tar.gz", tar_of_link("../../../etc"), id="tar-link"),
         pytest.param("a.zip", zip_of(OUTSIDE), id="zip"),
         pytest.param("a.zip", zip_of({"inside\\..\\..\\outside.bin": b"2"}), id="zip-backslash"),
         pytest.param("a.tar.gz", tar_of({"inside/ok.bin": b"1" * 999})[:-40], id="tar-cut"),
