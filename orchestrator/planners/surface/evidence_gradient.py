@@ -7,7 +7,7 @@ side stand as the Gaussian sites that expectation propagation made of them.
 
 The last term is the density of the score itself: without it, flat slopes would explain all.
 
-Shape legend: n = readings used, P = parameters, A = numeric axes, K = bins of the score.
+Shape legend: n = readings used, P = parameters, A = numeric axes, K = nodes of the score.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.special import ndtr
 
 from orchestrator.planners.surface.kernel import Places, count_equal
-from orchestrator.planners.surface.link import SIDES, Scores
+from orchestrator.planners.surface.link import Scores
 from orchestrator.planners.surface.parameters import Layout
 from orchestrator.planners.surface.readings import Away, near_variances
 
@@ -53,33 +53,32 @@ class Used:
 
 @dataclass(frozen=True, slots=True)
 class Beyond:
-    """Trials whose scores lie beyond the bins: they bound how far the bins can reach.
+    """Trials whose scores lie beyond the nodes: they bound how far the nodes can reach.
 
     Attributes:
         is_collapsed_n: Which side they are on.
         away_n: Distance from the threshold that all other trials believe in, unsigned: how far
             the trial lies on the side that its label says.
         variance_n: Variance of that but for the seed noise, square decades.
-        widths_K: Widths of the bins.
+        reach_SK: What each node contributes to the reach of the healthy, the collapsed side.
         lapse: Probability of a lapse.
     """
 
     is_collapsed_n: NDArray[np.bool_]
     away_n: Floats
     variance_n: Floats
-    widths_K: Floats
+    reach_SK: Floats
     lapse: float
 
     def loss(self, log_slopes_K: Floats, seed_variance: float) -> tuple[float, Floats, float]:
         """Return the negative log probability, its gradient (K,), and that by log seed noise."""
-        reach_K = self.widths_K * np.exp(log_slopes_K)
-        is_mine_nK = self.is_collapsed_n[:, None] == (SIDES == 1)
+        reach_nK = self.reach_SK[self.is_collapsed_n.astype(np.int64)] * np.exp(log_slopes_K)
         spread_n = np.sqrt(self.variance_n + seed_variance)
-        t_n = (self.away_n - is_mine_nK @ reach_K) / spread_n
+        t_n = (self.away_n - reach_nK.sum(axis=1)) / spread_n
         total_n = self.lapse / 2 + (1 - self.lapse) * ndtr(t_n)
         density_n = (1 - self.lapse) * np.exp(-0.5 * t_n**2) / np.sqrt(2 * np.pi)
         pushed_n = density_n / total_n
-        by_reach_K = ((pushed_n / spread_n) @ is_mine_nK) * reach_K
+        by_reach_K = (pushed_n / spread_n) @ reach_nK
         by_noise = float((pushed_n * t_n * seed_variance / spread_n**2).sum())
         return -float(np.log(total_n).sum()), by_reach_K, by_noise
 
@@ -116,7 +115,8 @@ class Objective:
         residual = used.x_n - phi_n
         alpha = cho_solve(factor, residual)
         value = 0.5 * float(residual @ alpha) + float(np.log(np.diag(factor[0])).sum())
-        value -= float((used.fit_n * link.log_slopes_K[used.scores.bin_n])[near_n].sum())
+        slope_n = used.scores.slopes(link.log_slopes_K)
+        value -= float((used.fit_n * np.log(slope_n))[near_n].sum())
         # d value / d covariance, symmetric: half of inverse minus outer product.
         pull = 0.5 * (cho_solve(factor, np.eye(len(alpha))) - np.outer(alpha, alpha))
         gradient = np.zeros(layout.size)
@@ -152,17 +152,16 @@ class Objective:
         link = layout.link(vector)
         near_n, fit_n = scores.is_near_n, self._used.fit_n
         away = self._used.away
-        doubt_n = np.array(link.doubts)[SIDES[away.bin_n]]
-        noise_n = (link.score_noise * np.exp(link.log_slopes_K[away.bin_n])) ** 2
+        slopes_K = np.exp(link.log_slopes_K)
+        slope_n, expected_slope_n = scores.shares_nK @ slopes_K, away.shares_nK @ slopes_K
+        noise_n = (link.score_noise * expected_slope_n) ** 2
         pulled_n = np.where(near_n, pull_n / fit_n, 0.0)
         gradient[layout.SCORE] = 2 * float(pulled_n @ noise_n)
+        doubt_n = np.array(link.doubts)[away.side_n]
         doubted_n = 2 * pulled_n * (doubt_n * away.decades_n) ** 2
-        for side in (0, 1):
-            mine = SIDES[away.bin_n] == side
-            gradient[layout.DOUBTS.start + side] = float(doubted_n[mine].sum())
+        gradient[layout.DOUBTS] = np.bincount(away.side_n, doubted_n, 2)
         sign_n = np.where(scores.y_n < 0, 1.0, -1.0)
-        moved_nK = sign_n[:, None] * scores.lengths_nK * np.exp(link.log_slopes_K)
-        slopes_K = np.where(near_n, -alpha, 0.0) @ moved_nK
-        slopes_K -= np.bincount(scores.bin_n, np.where(near_n, fit_n, 0.0), len(slopes_K))
-        slopes_K += np.bincount(away.bin_n, 2 * pulled_n * noise_n, len(slopes_K))
-        gradient[layout.SLOPES] = slopes_K
+        by_slope_K = np.where(near_n, -alpha * sign_n, 0.0) @ scores.lengths_nK
+        by_slope_K -= np.where(near_n, fit_n / slope_n, 0.0) @ scores.shares_nK
+        by_slope_K += (2 * pulled_n * noise_n / expected_slope_n) @ away.shares_nK
+        gradient[layout.SLOPES] = by_slope_K * slopes_K

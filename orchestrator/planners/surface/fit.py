@@ -67,7 +67,7 @@ class Fit:
         belief: The surface.
         vector: Parameters; ``layout`` says which is which.
         layout: The parameters' layout.
-        scores: The trials' scores, sorted into bins.
+        scores: The trials' scores, measured by nodes.
         sites: What each trial says.
         lapse: Estimated share of lapses.
         alone: What the trials alone say, where another study's posterior stands beside them.
@@ -201,11 +201,11 @@ class _Problem:
         return Belief(basis, weights, self._mean), sites
 
     def away(self, vector: Floats, sites: Sites | None) -> Away:
-        """Return how far trials lie above their thresholds, by sites or by score alone."""
+        """Return how far trials lie above their thresholds, by all others or, first, by score."""
         slopes = self._layout.link(vector).log_slopes_K
         if sites is None:
             return Away.of(self._scores.distances(slopes), self._scores, slopes)
-        return Away.of(self._trials.x_n - self._mean - sites.mean_n, self._scores, slopes)
+        return Away.of(self._trials.x_n - self._mean - sites.cavity_mean_n, self._scores, slopes)
 
     def improve(self, vector: Floats, sites: Sites, lapse: float, iterations: int) -> Floats:
         """Return parameters that explain the sites better."""
@@ -235,7 +235,7 @@ class _Problem:
             is_collapsed_n=collapsed,
             away_n=np.where(collapsed, above, -above),
             variance_n=np.maximum(sites.cavity_variance_n[index] - seed, 0.0) + own,
-            widths_K=self._scores.bin_widths(),
+            reach_SK=self._scores.fall.reach(),
             lapse=max(lapse, LEAST_LAPSE),
         )
 
@@ -256,18 +256,10 @@ class _Problem:
             index = index[np.linspace(0, len(index) - 1, MAX_USED).round().astype(np.int64)]
         trials = self._trials
         side_centre = sites.shift_n / sites.precision_n
-        scores = Scores(
-            y_n=self._scores.y_n[index],
-            is_collapsed_n=self._scores.is_collapsed_n[index],
-            edges_K=self._scores.edges_K,
-            lengths_nK=self._scores.lengths_nK[index],
-            is_near_n=near[index],
-            bin_n=self._scores.bin_n[index],
-        )
         return Used(
             places=trials.places.take(index),
             x_n=np.where(near, trials.x_n - self._mean, side_centre)[index],
-            scores=scores,
+            scores=self._scores.take(index),
             fit_n=sites.fit_n[index],
             away=self.away(vector, sites).take(index),
             side_variance_n=variance[index],

@@ -3,17 +3,18 @@
 One vector for the optimiser, in natural logarithms (a logit for the sharing), with Gaussian
 priors. The order is given by :class:`Layout`.
 
-Shape legend: P = parameters, A = numeric axes, K = bins of the score.
+Shape legend: P = parameters, A = numeric axes, K = nodes of the score.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.planners.surface.fall import NODES, OUTWARDS
 from orchestrator.planners.surface.kernel import Kernel
-from orchestrator.planners.surface.link import BINS, SIDES
 from orchestrator.planners.surface.readings import LinkParameters
 
 Floats = NDArray[np.float64]
@@ -27,8 +28,8 @@ REPLICATE_NOISE, REPLICATE_FACTOR = 0.01, 3.0  # decades
 SCORE_NOISE, SCORE_FACTOR = 0.03, 2.5  # of log score
 DOUBT, DOUBT_FACTOR = 0.12, 1.8
 SLOPE, SLOPE_FACTOR = 0.3, 3.5  # decades per unit of log score, at the threshold
-SIDE_SPREAD = 0.5  # between the innermost bins of the two sides, natural logarithm
-STEP_SPREAD = 0.6  # between one bin and the next
+FIRST_STEP_SPREAD = 0.15  # from the threshold to the node beside it, natural logarithm
+STEP_SPREAD = 0.3  # between one node and the next beyond
 
 
 @dataclass(frozen=True)
@@ -53,18 +54,18 @@ class Layout:
     REPLICATE = 3
     SCORE = 4
     DOUBTS = slice(5, 7)
-    SLOPES = slice(7, 7 + BINS)
+    SLOPES = slice(7, 7 + NODES)
 
     @property
     def lengths(self) -> slice:
         """Where the lengths stand."""
-        start = 7 + BINS
+        start = 7 + NODES
         return slice(start, start + self.axes)
 
     @property
     def size(self) -> int:
         """P."""
-        return 7 + BINS + self.axes
+        return 7 + NODES + self.axes
 
     @cached_property
     def prior(self) -> tuple[Floats, Floats]:
@@ -116,13 +117,12 @@ class Layout:
 
 def _walk_precision() -> Floats:
     """Return the precision (K, K) of log slopes that walk outwards from the threshold."""
-    precision = np.zeros((BINS, BINS))
-    healthy, collapsed = np.flatnonzero(SIDES == 0), np.flatnonzero(SIDES == 1)
-    precision[0, 0] += np.log(SLOPE_FACTOR) ** -2
-    links = [(0, int(collapsed[0]), SIDE_SPREAD)]
-    links += [(int(i), int(i) + 1, STEP_SPREAD) for side in (healthy, collapsed) for i in side[:-1]]
-    for i, j, spread in links:
-        difference = np.zeros(BINS)
-        difference[[i, j]] = 1, -1
-        precision += np.outer(difference, difference) / spread**2
+    precision = np.zeros((NODES, NODES))
+    precision[0, 0] = np.log(SLOPE_FACTOR) ** -2
+    for nodes in OUTWARDS:
+        for inner, outer in pairwise(nodes):
+            difference = np.zeros(NODES)
+            difference[[inner, outer]] = 1, -1
+            spread = FIRST_STEP_SPREAD if inner == 0 else STEP_SPREAD
+            precision += np.outer(difference, difference) / spread**2
     return precision

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.planners.surface.link import SIDES, Scores
+from orchestrator.planners.surface.link import Scores
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -31,7 +31,7 @@ class LinkParameters:
     """How scores become distances.
 
     Attributes:
-        log_slopes_K: Natural logarithm of decades per unit of y, in each bin.
+        log_slopes_K: Natural logarithm of decades per unit of y, at each node.
         score_noise: Standard deviation of y at a given distance.
         doubts: Standard deviation of phi as a share of itself: healthy side, collapsed side.
     """
@@ -70,8 +70,8 @@ class Readings:
             centre_n=np.where(scores.is_near_n, x_n - phi_n, x_n + sign_n * believed_n),
             width_n=np.sqrt(np.where(scores.is_near_n, near_variance, side_variance)),
             sign_n=sign_n,
-            log_slope_n=link.log_slopes_K[scores.bin_n],
-            lapse_density=LAPSE_NEAR / scores.extent,
+            log_slope_n=np.log(scores.slopes(link.log_slopes_K)),
+            lapse_density=LAPSE_NEAR / sum(scores.fall.ends),
         )
 
 
@@ -81,36 +81,40 @@ class Away:
 
     The noise of a reading is a function of this, not of what its own score says: only then is
     the density of the score one that integrates to 1. (Were it not, the evidence would favour
-    slopes without bound.)
+    slopes without bound. And were it the distance from the threshold as the trial's own reading
+    moved it, slopes would come out a quarter too flat, and the seed noise at half its size.)
 
     Attributes:
         decades_n: The distance.
-        bin_n: Which bin of the score belongs to it.
+        shares_nK: How much each node counts in the slope at that distance.
     """
 
     decades_n: Floats
-    bin_n: NDArray[np.int64]
+    shares_nK: Floats
 
     @classmethod
     def of(cls, decades_n: Floats, scores: Scores, log_slopes_K: Floats) -> "Away":
-        """Return distances with their bins under given slopes."""
-        reach_K = scores.bin_widths() * np.exp(log_slopes_K)
-        bin_n = np.zeros(len(decades_n), dtype=np.int64)
-        for side, is_mine in ((0, decades_n <= 0), (1, decades_n > 0)):
-            mine = np.flatnonzero(side == SIDES)
-            ends = np.cumsum(reach_K[mine])[:-1]
-            found = mine[np.searchsorted(ends, np.abs(decades_n))]
-            bin_n = np.where(is_mine, found, bin_n)
-        return cls(decades_n, bin_n)
+        """Return distances with the nodes that count there under given slopes."""
+        size_n = np.abs(decades_n)
+        healthy_nK, collapsed_nK = (
+            scores.fall.shares(scores.fall.sizes_at(size_n, side, log_slopes_K), side)
+            for side in (0, 1)
+        )
+        return cls(decades_n, np.where(decades_n[:, None] > 0, collapsed_nK, healthy_nK))
 
     def take(self, index: NDArray[np.int64]) -> "Away":
         """Return some of the trials."""
-        return Away(self.decades_n[index], self.bin_n[index])
+        return Away(self.decades_n[index], self.shares_nK[index])
+
+    @property
+    def side_n(self) -> NDArray[np.int64]:
+        """0 where a trial is believed healthy, 1 where collapsed."""
+        return (self.decades_n > 0).astype(np.int64)
 
 
 def near_variances(link: LinkParameters, away: Away) -> Floats:
     """Return the variance of near readings around h, decades squared."""
-    doubt_n = np.array(link.doubts)[SIDES[away.bin_n]]
-    noise_n = link.score_noise * np.exp(link.log_slopes_K[away.bin_n])
+    doubt_n = np.array(link.doubts)[away.side_n]
+    noise_n = link.score_noise * (away.shares_nK @ np.exp(link.log_slopes_K))
     total: Floats = JITTER_DECADES**2 + (doubt_n * away.decades_n) ** 2 + noise_n**2
     return total

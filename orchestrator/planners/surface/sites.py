@@ -40,15 +40,13 @@ class Sites:
         precision_n: Of each trial's site on its threshold, per square decade.
         shift_n: Precision times mean.
         fit_n: Probability that the trial is no lapse.
-        mean_n: Posterior mean of the threshold that each trial met.
-        cavity_mean_n: The same without the trial itself.
+        cavity_mean_n: Mean of the threshold that each trial met, by all other trials.
         cavity_variance_n: And its variance, square decades.
     """
 
     precision_n: Floats
     shift_n: Floats
     fit_n: Floats
-    mean_n: Floats
     cavity_mean_n: Floats
     cavity_variance_n: Floats
 
@@ -59,7 +57,7 @@ class Sites:
         precision = np.where(near, 1 / readings.width_n**2, LEAST_PRECISION)
         shift = precision * readings.centre_n * near
         ones = np.ones(len(near))
-        return cls(precision, shift, ones, readings.centre_n, readings.centre_n, ones)
+        return cls(precision, shift, ones, readings.centre_n, ones)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +169,6 @@ def _match(
         sites.precision_n + DAMPING * (precision - sites.precision_n),
         sites.shift_n + DAMPING * (shift - sites.shift_n),
         fit,
-        mean_n,
         m,
         v,
     )

@@ -61,6 +61,7 @@ def spoil(start: PriorBoundary, error: Callable[[Point], float]) -> PriorBoundar
     return replace(start, medians=tuple(float(m + error(p)) for m, p in pairs))
 
 
+@cache
 def search_later(seed: int, start: PriorBoundary | None, trials: int) -> tuple[float, float, float]:
     """Search the later study in batches of 8: error and band in decades, coverage; slice means."""
     study, world = replace(LATER, start=start), world_of(seed)

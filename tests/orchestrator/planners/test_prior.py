@@ -32,6 +32,7 @@ from tests.orchestrator.planners.prior_lab import (
 from tests.orchestrator.planners.studies import LR_AXIS, make_study
 
 SEEDS = range(3)
+MORE_SEEDS = range(8)  # where the means of two searches are compared closely
 
 
 def tilt(place: Point) -> float:
@@ -62,8 +63,8 @@ def test_a_right_prior_saves_half_of_the_trials() -> None:
 )
 def test_a_wrong_prior_is_overcome(error: Callable[[Point], float]) -> None:
     trials = 48
-    wrong = [search_later(seed, spoil(inherit(seed), error), trials) for seed in SEEDS]
-    without = [search_later(seed, None, trials) for seed in SEEDS]
+    wrong = [search_later(seed, spoil(inherit(seed), error), trials) for seed in MORE_SEEDS]
+    without = [search_later(seed, None, trials) for seed in MORE_SEEDS]
     assert np.mean([e for e, _, _ in wrong]) <= 1.5 * np.mean([e for e, _, _ in without])
     assert np.mean([covered for _, _, covered in wrong]) >= 0.85
 

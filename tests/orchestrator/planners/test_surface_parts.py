@@ -8,6 +8,7 @@ from orchestrator.planners.boundary_search import BoundarySearch
 from orchestrator.planners.study_space import space_of
 from orchestrator.planners.surface.belief import Basis
 from orchestrator.planners.surface.evidence_gradient import Objective
+from orchestrator.planners.surface.fall import NODES
 from orchestrator.planners.surface.fit import _Problem
 from orchestrator.planners.surface.kernel import Kernel, Places
 from orchestrator.planners.surface.link import Scores
@@ -83,7 +84,7 @@ def test_the_kernel_is_symmetric_and_positive_with_its_diagonal() -> None:
 def test_distances_are_zero_at_the_level_and_fall_with_the_score() -> None:
     y = np.array([2.0, 0.9, 0.3, 0.05, 0.0, -0.05, -0.2, -0.5, -0.7, -np.inf])
     scores = Scores.read(y, y < 0)
-    distances = scores.distances(np.full(8, np.log(0.3)))[scores.is_near_n]
+    distances = scores.distances(np.full(NODES, np.log(0.3)))[scores.is_near_n]
     assert (np.diff(distances) > 0).all()
     assert distances[y[scores.is_near_n] == 0.0] == 0.0
     assert distances[y[scores.is_near_n] == 0.05] == pytest.approx(-0.3 * 0.05)
