@@ -27,7 +27,7 @@ from orchestrator.planners.surface.acquire import (
     relevance,
 )
 from orchestrator.planners.surface.anchor import Anchor
-from orchestrator.planners.surface.fit import Fit, Trials, fit_surface
+from orchestrator.planners.surface.fit import Fit, fit_surface
 from orchestrator.planners.surface.kernel import Places
 from orchestrator.planners.surface.readings import Away, near_variances
 from orchestrator.planners.surface.scouts import (
@@ -37,6 +37,7 @@ from orchestrator.planners.surface.scouts import (
     scout_place,
 )
 from orchestrator.planners.surface.space import BoundarySpace
+from orchestrator.planners.surface.trials import Trials
 from orchestrator.planners.surface.verdicts import BAND_SDS, judge_places
 from orchestrator.planners.threshold import Threshold
 from search_spaces.point import Point
@@ -159,24 +160,26 @@ class BoundarySearch:
             x = float(mean_C[i]) + scout_offset(number)
             wanted.append((self._candidates[i], min(max(x, low), high)))
         picked = self._pick(fit, count - len(wanted), waiting)
-        means, variances = self._expect(fit, picked, start)
-        rates = place_rates(means, np.hypot(np.sqrt(variances), fit.seed_noise), start, low, high)
+        means, spreads = self._expect(fit, picked, start)
+        rates = place_rates(means, spreads, start, low, high)
         return wanted + [(self._candidates[i], x) for i, x in zip(picked, rates, strict=True)]
 
     def _expect(self, fit: Fit, picked: Sequence[int], start: int) -> tuple[Floats, Floats]:
-        """Return mean and variance of g at candidates, as the trials look for it there.
+        """Return mean and spread of thresholds at candidates, as the trials look for them there.
 
         As many trials as another study's posterior may be wrong are placed as if without it:
         a wrong one is then found out within the first round.
         """
         places = self._encoded.take(np.array(picked, dtype=np.int64))
         mean, variance = fit.belief.at(places)
+        noise = fit.seed_noise_at(places)
         if fit.alone is None:
-            return mean, variance
+            return mean, np.hypot(np.sqrt(variance), noise)
         numbers = np.arange(start, start + len(picked))
         is_hedge = np.mod(HEDGE_STEP * numbers, 1.0) >= fit.prior_share
         mean_alone, variance_alone = fit.alone.at(places)
-        return np.where(is_hedge, mean_alone, mean), np.where(is_hedge, variance_alone, variance)
+        spread = np.hypot(np.sqrt(np.where(is_hedge, variance_alone, variance)), noise)
+        return np.where(is_hedge, mean_alone, mean), spread
 
     def _pick(self, fit: Fit, count: int, waiting: Sequence[Setting]) -> list[int]:
         """Return the candidates where the boundary's variance falls most."""
@@ -199,7 +202,8 @@ class BoundarySearch:
 
     def _visits(self, fit: Fit) -> Floats:
         """Return how many trials at each candidate showed where their threshold lies."""
-        precise = fit.sites.precision_n * fit.seed_noise**2 > TELLING
+        seed_variance_n = fit.seed_noise_at(self.trials().places) ** 2
+        precise = fit.sites.precision_n * seed_variance_n > TELLING
         told = [setting.place.key for _, (setting, _) in sorted(self._told.items())]
         visits = Counter(key for key, is_precise in zip(told, precise, strict=True) if is_precise)
         return np.array([visits[place.key] for place in self._candidates], dtype=np.float64)
@@ -248,7 +252,8 @@ class BoundarySearch:
         reach = fit.scores.margins(link.log_slopes_K)
         away = Away.of(np.array([-NEARBY, NEARBY]), fit.scores, link.log_slopes_K)
         reading = float(np.sqrt(near_variances(link, away).mean()))
-        return Worth(fit.seed_noise, (max(reach[0], 1e-3), max(reach[1], 1e-3)), reading)
+        noise_C = fit.seed_noise_at(self._encoded)
+        return Worth(noise_C, (max(reach[0], 1e-3), max(reach[1], 1e-3)), reading)
 
     def _fresh(self, setting: Setting, taken: set[tuple[str, float, int]]) -> Setting:
         """Return the setting, moved a little if it was tried already."""

@@ -33,21 +33,21 @@ class Worth:
     """What a trial can say.
 
     Attributes:
-        seed_noise: Standard deviation of thresholds over seeds, decades.
+        seed_noise_C: Standard deviation of thresholds over seeds at the candidates, decades.
         reach: (healthy, collapsed) decades around the threshold within which a score is near.
         reading: Standard deviation of a near reading, decades.
     """
 
-    seed_noise: float
+    seed_noise_C: Floats
     reach: tuple[float, float]
     reading: float
 
     def noise(self, variance: Floats) -> Floats:
-        """Return the variance of an expected reading of g where g has a variance."""
-        spread = np.sqrt(variance + self.seed_noise**2)
+        """Return the variances (C,) of expected readings of g where g has these variances."""
+        spread = np.sqrt(variance + self.seed_noise_C**2)
         near = ndtr(self.reach[0] / spread) - ndtr(-self.reach[1] / spread)
         precision = near / max(self.reading, LEAST_READING) ** 2 + (1 - near) * 0.64 / spread**2
-        total: Floats = self.seed_noise**2 + 1 / precision
+        total: Floats = self.seed_noise_C**2 + 1 / precision
         return total
 
 
@@ -88,7 +88,7 @@ class Rehearsal:
         threshold lies, asking them again says little more of the median over seeds.
         """
         again = np.maximum(self._visits - self._replicates + 1, 0.0)
-        own = EXHAUSTED * self._worth.seed_noise**2 * again
+        own = EXHAUSTED * self._worth.seed_noise_C**2 * again
         total: Floats = self._worth.noise(self.variances()) + own
         return total
 

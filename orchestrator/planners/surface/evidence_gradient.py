@@ -38,6 +38,7 @@ class Used:
         away: Believed distance from the threshold, decades.
         side_variance_n: Variance of side sites; ignored where near.
         threshold_n: Which threshold each met.
+        factor_n: Factor on the seeds' variance there.
         replicate_n: Which replicate.
     """
 
@@ -48,6 +49,7 @@ class Used:
     away: Away
     side_variance_n: Floats
     threshold_n: Ints
+    factor_n: Floats
     replicate_n: Ints
 
 
@@ -60,6 +62,7 @@ class Beyond:
         away_n: Distance from the threshold that all other trials believe in, unsigned: how far
             the trial lies on the side that its label says.
         variance_n: Variance of that but for the seed noise, square decades.
+        factor_n: Factor on the seeds' variance at the trials.
         reach_SK: What each node contributes to the reach of the healthy, the collapsed side.
         lapse: Probability of a lapse.
     """
@@ -67,19 +70,21 @@ class Beyond:
     is_collapsed_n: NDArray[np.bool_]
     away_n: Floats
     variance_n: Floats
+    factor_n: Floats
     reach_SK: Floats
     lapse: float
 
     def loss(self, log_slopes_K: Floats, seed_variance: float) -> tuple[float, Floats, float]:
         """Return the negative log probability, its gradient (K,), and that by log seed noise."""
         reach_nK = self.reach_SK[self.is_collapsed_n.astype(np.int64)] * np.exp(log_slopes_K)
-        spread_n = np.sqrt(self.variance_n + seed_variance)
+        seed_n = seed_variance * self.factor_n
+        spread_n = np.sqrt(self.variance_n + seed_n)
         t_n = (self.away_n - reach_nK.sum(axis=1)) / spread_n
         total_n = self.lapse / 2 + (1 - self.lapse) * ndtr(t_n)
         density_n = (1 - self.lapse) * np.exp(-0.5 * t_n**2) / np.sqrt(2 * np.pi)
         pushed_n = density_n / total_n
         by_reach_K = (pushed_n / spread_n) @ reach_nK
-        by_noise = float((pushed_n * t_n * seed_variance / spread_n**2).sum())
+        by_noise = float((pushed_n * t_n * seed_n / spread_n**2).sum())
         return -float(np.log(total_n).sum()), by_reach_K, by_noise
 
 
@@ -93,7 +98,7 @@ class Objective:
         same_replicate = used.replicate_n[:, None] == used.replicate_n[None]
         self._same_replicate = same_replicate.astype(np.float64)
         same_threshold = used.threshold_n[:, None] == used.threshold_n[None]
-        self._same_threshold = same_threshold.astype(np.float64)
+        self._same_threshold = same_threshold * used.factor_n
         units = used.places.units_nA
         self._squares = [(units[:, None, j] - units[None, :, j]) ** 2 for j in range(layout.axes)]
         equal = count_equal(used.places, used.places)

@@ -63,6 +63,11 @@ class Layout:
         return slice(start, start + self.axes)
 
     @property
+    def is_one_place(self) -> bool:
+        """Whether the learning rate is the only axis."""
+        return self.axes == 0 and not self.has_words
+
+    @property
     def size(self) -> int:
         """P."""
         return 7 + NODES + self.axes

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.planners.surface.fit import Fit, Trials
+from orchestrator.planners.surface.fit import Fit
+from orchestrator.planners.surface.trials import Trials
 from orchestrator.planners.surface.verdicts import Disagreement
 
 EVERY = 16

@@ -24,6 +24,7 @@ from orchestrator.planners.surface.readings import Readings
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 SWEEPS = 30
 DAMPING = 0.8
@@ -115,7 +116,7 @@ def solve_weights(
     hint: Hint | None = None,
 ) -> Weights:
     """Return the posterior of the weights given Gaussian sites and what else is known."""
-    precision_T, shift_T = _gather(sites, len(nugget_T), threshold_n)
+    precision_T, shift_T = gather(sites, len(nugget_T), threshold_n)
     damp_T = 1 / (1 + nugget_T * precision_T)
     scaled_TM = features_TM * (precision_T * damp_T)[:, None]
     inverse_MM = np.eye(features_TM.shape[1]) + features_TM.T @ scaled_TM
@@ -129,19 +130,23 @@ def solve_weights(
     return Weights(mean_M, (covariance_MM + covariance_MM.T) / 2)
 
 
-def _gather(sites: Sites, thresholds: int, threshold_n: Ints) -> tuple[Floats, Floats]:
+def gather(
+    sites: Sites, thresholds: int, threshold_n: Ints, counts_n: Bools | None = None
+) -> tuple[Floats, Floats]:
+    """Return precision and shift of each threshold (T,), of the trials that count."""
+    shares_n = np.ones(len(threshold_n)) if counts_n is None else counts_n.astype(np.float64)
     totals = (
-        np.bincount(threshold_n, weights=values_n, minlength=thresholds).astype(np.float64)
+        np.bincount(threshold_n, weights=shares_n * values_n, minlength=thresholds)
         for values_n in (sites.precision_n, sites.shift_n)
     )
-    return next(totals), next(totals)
+    return next(totals).astype(np.float64), next(totals).astype(np.float64)
 
 
 def read_thresholds(
     sites: Sites, weights: Weights, features_TM: Floats, nugget_T: Floats, threshold_n: Ints
 ) -> tuple[Floats, Floats]:
     """Return mean and variance of every threshold h."""
-    precision_T, shift_T = _gather(sites, len(nugget_T), threshold_n)
+    precision_T, shift_T = gather(sites, len(nugget_T), threshold_n)
     shared_T = features_TM @ weights.mean_M
     spread_T = np.einsum("tm,tm->t", features_TM @ weights.covariance_MM, features_TM)
     damp_T = 1 / (1 + nugget_T * precision_T)

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from orchestrator.planners.surface.fit import Fit, Trials
+from orchestrator.planners.surface.fit import Fit
 from orchestrator.planners.surface.kernel import Places
+from orchestrator.planners.surface.trials import Trials
 from orchestrator.planners.threshold import Threshold, Verdict, estimate_threshold
 
 Floats = NDArray[np.float64]
@@ -48,7 +49,7 @@ class Disagreement:
         """Compare every trial with the surface."""
         mean, variance = fit.belief.at(trials.places)
         above = trials.x_n - mean
-        noise = np.hypot(fit.spread(variance), fit.seed_noise)
+        noise = np.hypot(fit.spread(variance), fit.seed_noise_at(trials.places))
         clear = np.abs(above) > np.maximum(CLEARANCE_DECADES, CLEARANCE_SDS * noise)
         return cls(above, clear & (trials.is_collapsed_n != (above > 0)))
 
@@ -60,6 +61,7 @@ def judge_places(
     mean, variance = fit.belief.at(places)
     spread = fit.spread(np.maximum(variance, 1e-12))
     disagreement = Disagreement.of(trials, fit)
+    seed_noise = fit.seed_noise_at(places)
     correlation = _correlate(places, trials.places, fit)
     same = _same_place(places, trials.places)
     found: list[Threshold] = []
@@ -68,8 +70,8 @@ def judge_places(
         if not low <= mean[i] <= high:
             alone = _without_crossing(trials, correlation[i], low, high)
         masks = (correlation[i] >= NEARBY_CORRELATION, same[i])
-        here = (float(mean[i]), float(spread[i]))
-        found.append(alone or _judge(*here, trials, disagreement, masks, fit, (low, high)))
+        here = (float(mean[i]), float(spread[i]), float(seed_noise[i]))
+        found.append(alone or _judge(*here, trials, disagreement, masks, (low, high)))
     return found
 
 
@@ -88,10 +90,10 @@ def _same_place(places: Places, others: Places) -> Bools:
 def _judge(
     mean: float,
     spread: float,
+    seed_noise: float,
     trials: Trials,
     disagreement: Disagreement,
     masks: tuple[Bools, Bools],
-    fit: Fit,
     bounds: tuple[float, float],
 ) -> Threshold:
     nearby, here = masks
@@ -119,7 +121,7 @@ def _judge(
         transition=transition,
         p_above=p_above,
         p_below=p_below,
-        seed_noise=fit.seed_noise,
+        seed_noise=seed_noise,
         trials=int(here.sum()),
     )
 

@@ -6,9 +6,10 @@ from scipy.stats import multivariate_normal
 
 from orchestrator.planners.study_space import open_search
 from orchestrator.planners.surface.anchor import LOG_ODDS, Anchor
-from orchestrator.planners.surface.fit import Trials, fit_surface
+from orchestrator.planners.surface.fit import fit_surface
 from orchestrator.planners.surface.kernel import Places
 from orchestrator.planners.surface.space import NumberAxis
+from orchestrator.planners.surface.trials import Trials
 from tests.orchestrator.planners.lab import observe
 from tests.orchestrator.planners.prior_lab import LATER, world_of
 

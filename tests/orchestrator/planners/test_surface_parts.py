@@ -1,5 +1,7 @@
 """Parts of the surface model against closed forms and finite differences."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import ndtr
@@ -7,9 +9,8 @@ from scipy.special import ndtr
 from orchestrator.planners.boundary_search import BoundarySearch
 from orchestrator.planners.study_space import space_of
 from orchestrator.planners.surface.belief import Basis
-from orchestrator.planners.surface.evidence_gradient import Objective
 from orchestrator.planners.surface.fall import NODES
-from orchestrator.planners.surface.fit import _Problem
+from orchestrator.planners.surface.inference import Inference
 from orchestrator.planners.surface.kernel import Kernel, Places
 from orchestrator.planners.surface.link import Scores
 from orchestrator.planners.surface.readings import Readings
@@ -104,14 +105,13 @@ def test_the_gradient_of_the_evidence_agrees_with_finite_differences() -> None:
     for _ in range(3):
         for setting in search.ask(16):
             search.tell(setting, observe(world, setting))
-    fit, trials = search.fit(), search.trials()
-    problem = _Problem(trials, fit.layout, fit.scores, 0.0)
-    objective = Objective(
-        problem.use(fit.vector, fit.sites),
-        problem.beyond(fit.vector, fit.sites, 0.02),
-        fit.layout,
-    )
-    at = fit.vector + 0.1 * np.random.default_rng(0).normal(size=len(fit.vector))
+    fit = search.fit()
+    inference = Inference(search.trials(), fit.layout, fit.scores, 0.0)
+    state = inference.step(inference.start(), 10)
+    factor_T = np.random.default_rng(1).uniform(0.3, 3.0, len(state.factor_T))
+    objective = inference.explain(replace(state, factor_T=factor_T))
+    assert objective is not None
+    at = state.vector + 0.1 * np.random.default_rng(0).normal(size=len(state.vector))
     step = 1e-5
     steps = step * np.eye(len(at))
     numeric = [(objective(at + s)[0] - objective(at - s)[0]) / (2 * step) for s in steps]
