@@ -11,8 +11,9 @@ trained on demand, in the product's own loop, with the demo's three seeds; every
 One JSON object a line: ``world``, ``axes``, ``method``, ``trials``, ``trial_steps``, ``error``
 (mean \\|log10 lr - reference\\| over the slices where both say a number, decades), ``error_se``
 (over repeats; over slices if there is one), ``slices`` compared, ``coverage`` (of the 95 % band),
-``unanswered`` slices that have a reference, ``reference_error`` (its own standard error, mean over
-slices) and ``reference`` (its digest).
+``agreement`` (the same, the band widened by the reference's own standard error: what a perfect
+band would reach at 95 %), ``unanswered`` slices that have a reference, ``reference_error`` (its
+standard error, mean over slices) and ``reference`` (its digest).
 """
 
 import argparse
@@ -34,6 +35,7 @@ if __name__ == "__main__":
 # ruff: noqa: E402 (the path comes first, so that the file runs as a script)
 from orchestrator.planners.factory import build_planner
 from orchestrator.planners.readout import read_boundary
+from orchestrator.planners.surface.verdicts import BAND_SDS
 from orchestrator.planners.threshold import Threshold, Verdict
 from search_spaces.load import load_study
 from search_spaces.study import PlannerKind, Study
@@ -94,14 +96,19 @@ def _row(
     reference: list[ReferenceSlice],
 ) -> dict[str, object]:
     pairs = [
-        [(t, r.median) for t, r in zip(thresholds, reference, strict=True) if r.median is not None]
+        [
+            (t, r.median, r.error or 0.0)
+            for t, r in zip(thresholds, reference, strict=True)
+            if r.median is not None
+        ]
         for _, thresholds in results
     ]
-    answered = [[(t, m) for t, m in run if t.verdict is Verdict.INSIDE] for run in pairs]
-    errors = [[abs(t.median - m) for t, m in run] for run in answered]
+    answered = [[pair for pair in run if pair[0].verdict is Verdict.INSIDE] for run in pairs]
+    errors = [[abs(t.median - m) for t, m, _ in run] for run in answered]
     means = [statistics.fmean(run) for run in errors if run]
     spread = means if len(means) > 1 else [e for run in errors for e in run]
-    held = [t.lo <= m <= t.hi for run in answered for t, m in run]
+    held = [t.lo <= m <= t.hi for run in answered for t, m, _ in run]
+    agree = [_agrees(*pair) for run in answered for pair in run]
     uncertain = [r.error for r in reference if r.error is not None]
     return {
         "world": "demo",
@@ -115,9 +122,16 @@ def _row(
         ),
         "slices": sum(map(len, answered)),
         "coverage": round(statistics.fmean(held), 3) if held else None,
+        "agreement": round(statistics.fmean(agree), 3) if agree else None,
         "unanswered": sum(map(len, pairs)) - sum(map(len, answered)),
         "reference_error": round(statistics.fmean(uncertain), 4) if uncertain else None,
     }
+
+
+def _agrees(found: Threshold, reference: float, error: float) -> bool:
+    """Return whether the two differ by no more than both standard errors explain at 95 %."""
+    wide = math.hypot((found.hi - found.lo) / 2, BAND_SDS * error)
+    return abs(found.median - reference) <= wide
 
 
 def _make(study: Study, per_decade: int, seeds: int, path: Path, pool: Pool) -> None:

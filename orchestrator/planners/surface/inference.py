@@ -28,8 +28,10 @@ from orchestrator.planners.surface.trials import Trials
 from orchestrator.planners.surface.unevenness import Unevenness
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
-MAX_USED = 160
+MAX_USED = 160  # trials that parameters are fitted to
+MAX_COMPARED = 600  # thresholds that tell how seeds differ from place to place
 VAGUE_VARIANCE = 4.0  # square decades: a side site wider than this says nothing
 LEAST_FIT = 0.5
 LEAST_LAPSE, MOST_LAPSE = 0.01, 0.25
@@ -141,7 +143,7 @@ class Inference:
             noise(vector) ** 2 for noise in (self._layout.seed_noise, self._layout.replicate_noise)
         )
         mean_T, variance_T = belief.at(self._places_T)
-        told = np.flatnonzero(precision_T > 1 / VAGUE_VARIANCE)
+        told = _thin_out(np.flatnonzero(precision_T > 1 / VAGUE_VARIANCE), MAX_COMPARED)
         read_T, own_T = 1 / precision_T[told], seed * factor_T[told] + replicate
         centre_T = shift_T[told] * read_T
         mean_T, variance_T = mean_T[told] - self._mean, np.maximum(variance_T[told], 1e-12)
@@ -176,9 +178,7 @@ class Inference:
         sites, near = state.sites, self._scores.is_near_n
         variance = 1 / sites.precision_n
         speaks = np.where(near, True, variance < VAGUE_VARIANCE) & (sites.fit_n > LEAST_FIT)
-        index = np.flatnonzero(speaks)
-        if len(index) > MAX_USED:
-            index = index[np.linspace(0, len(index) - 1, MAX_USED).round().astype(np.int64)]
+        index = _thin_out(np.flatnonzero(speaks), MAX_USED)
         trials = self._trials
         side_centre = sites.shift_n / sites.precision_n
         return Used(
@@ -218,3 +218,10 @@ class Inference:
         if noise == 0.0:
             return np.zeros((len(replicates_T), 0))
         return np.asarray(noise * (replicates_T[:, None] == known[None]), dtype=np.float64)
+
+
+def _thin_out(index: Ints, most: int) -> Ints:
+    """Return at most so many, spread evenly."""
+    if len(index) <= most:
+        return index
+    return np.asarray(index[np.linspace(0, len(index) - 1, most).round().astype(np.int64)])
