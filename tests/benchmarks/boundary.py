@@ -6,10 +6,10 @@
 Prints a table, or with ``--json`` one JSON object a line: ``world``, ``axes`` (numeric ones; "two
 categories" has a categorical one besides), ``method``, ``trials``, ``trial_steps``, ``error`` (mean
 \\|log10 lr - truth\\| over 1, 11 or 121 slices, in decades), ``error_se`` (over ``seeds`` worlds),
-``budget``, ``seconds`` (CPU, to choose all trials). Then the goals, with ``met``. Exit code 1 if
-one is missed in a full run. ``--rows`` keeps the rows as they come, with a digest at its end when
-all are there; contests that it already holds are not held again, so a killed run goes on, and
-``--only Rankfall`` with rows of the rivals adds ours.
+``budget``, ``seconds`` (CPU, to choose all trials; null: not counted). Then the goals, with
+``met``. Exit code 1 if one is missed in a full run. ``--rows`` keeps the rows as they come, with
+a digest at its end when all are there; contests that it already holds are not held again, so a
+killed run goes on, and ``--only Rankfall`` with rows of the rivals adds ours.
 
 Equal trial-steps: a budget of n is n trials at 85 % of their steps for every method, and every
 method's trials are decided early alike (``tests.benchmarks.rivals.lab``), so the trials it buys

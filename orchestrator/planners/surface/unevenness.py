@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 
 LOG_FACTORS_Q = np.linspace(-2.0, 2.0, 17)
 VARIANCE_FACTORS_Q = np.exp(2 * LOG_FACTORS_Q)
-TAUS = (0.0, 0.4, 0.8)
+TAUS = (0.0, 0.4, 0.8)  # the first: seeds differ alike everywhere
 BELIEVED = (0.6, 0.2, 0.2)  # probability of each before any trial
 LENGTH = 0.25  # of the kernel, shares of an axis
 OTHER_WORD = 0.1  # what a threshold counts for another category
@@ -53,7 +53,7 @@ class Unevenness:
     def none(cls, places: Places) -> "Unevenness":
         """Return that seeds differ alike everywhere; ``places`` gives the axes."""
         nothing = places.take(np.zeros(0, dtype=np.int64))
-        return cls(nothing, np.zeros((0, len(LOG_FACTORS_Q))), np.array([1.0, 0.0, 0.0]))
+        return cls(nothing, np.zeros((0, len(LOG_FACTORS_Q))), np.eye(len(TAUS))[0])
 
     @classmethod
     def learn(

@@ -1,8 +1,8 @@
 """One contest: a method in one simulated world, its error at every budget."""
 
 import math
+import os
 import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -103,10 +103,15 @@ def _plans_by_budget(method: Method) -> bool:
 
 def _run(task: Task, budget: int) -> tuple[list[Trial], float]:
     lab = Lab(task.cell, task.seed, budget)
-    start = time.process_time()
+    start = _cpu_seconds()
     with suppress(SpentError):
         RUNNERS[task.method](lab)
-    return lab.trials, time.process_time() - start
+    return lab.trials, _cpu_seconds() - start
+
+
+def _cpu_seconds() -> float:
+    """Return this process's CPU time and that of processes it waited for (AEPsych's server)."""
+    return sum(os.times()[:4])
 
 
 def _judge(task: Task, budget: int, trials: Sequence[Trial], seconds: float) -> Score:
