@@ -60,6 +60,15 @@ class State:
     sites: Sites
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """The surface's features at thresholds under some parameters, and what they leave over."""
+
+    basis: Basis
+    features_TM: Floats
+    left_over_T: Floats
+
+
 class Inference:
     """One set of trials, with everything that does not depend on parameters."""
 
@@ -84,7 +93,7 @@ class Inference:
         vector = self._layout.prior[0].copy()
         lapse = LAPSE_PRIOR[0] / LAPSE_PRIOR[1]
         factor_T = np.ones(len(self._first_T))
-        belief, sites = self._propagate(vector, lapse, factor_T, None)
+        belief, sites = self._propagate(vector, self._ground(vector), lapse, factor_T, None)
         return State(vector, lapse, Unevenness.none(self._places_T), factor_T, belief, sites)
 
     def step(self, state: State, iterations: int) -> State:
@@ -92,39 +101,42 @@ class Inference:
         vector = self._improve(state, iterations)
         lapses = LAPSE_PRIOR[0] + float((1 - state.sites.fit_n).sum())
         lapse = min(lapses / (LAPSE_PRIOR[1] + len(self._trials)), MOST_LAPSE)
-        belief, sites = self._propagate(vector, lapse, state.factor_T, state.sites)
+        ground = self._ground(vector)  # costly where trials are many
+        belief, sites = self._propagate(vector, ground, lapse, state.factor_T, state.sites)
         if self._layout.is_one_place:
             return State(vector, lapse, state.unevenness, state.factor_T, belief, sites)
         unevenness = self._look_around(vector, state.factor_T, belief, sites)
         factor_T = unevenness.factors(self._places_T)
-        belief, sites = self._propagate(vector, lapse, factor_T, sites)
+        belief, sites = self._propagate(vector, ground, lapse, factor_T, sites)
         return State(vector, lapse, unevenness, factor_T, belief, sites)
 
+    def _ground(self, vector: Floats) -> Ground:
+        places_T, anchor = self._places_T, self._anchor
+        known = places_T if anchor is None else anchor.places.and_then(places_T)
+        basis = Basis.choose(self._layout.kernel(vector), known)
+        features_TM = basis.features(places_T)
+        return Ground(basis, features_TM, basis.left_over(places_T, features_TM))
+
     def _propagate(
-        self, vector: Floats, lapse: float, factor_T: Floats, before: Sites | None
+        self, vector: Floats, ground: Ground, lapse: float, factor_T: Floats, before: Sites | None
     ) -> tuple[Belief, Sites]:
-        layout, places_T = self._layout, self._places_T
+        layout, anchor = self._layout, self._anchor
         readings = Readings.of(
             self._trials.x_n - self._mean,
             self._scores,
             layout.link(vector),
             self._away(vector, before),
         )
-        anchor = self._anchor
-        known = places_T if anchor is None else anchor.places.and_then(places_T)
-        basis = Basis.choose(layout.kernel(vector), known)
-        features = basis.features(places_T)
-        own_T = layout.seed_noise(vector) ** 2 * factor_T
         effects = self._replicate_features(layout.replicate_noise(vector))
         sites, weights = propagate(
             readings,
             lapse,
-            np.hstack([features, effects]),
-            own_T + basis.left_over(places_T, features),
+            np.hstack([ground.features_TM, effects]),
+            layout.seed_noise(vector) ** 2 * factor_T + ground.left_over_T,
             self._threshold_n,
-            None if anchor is None else anchor.hint(basis, self._mean),
+            None if anchor is None else anchor.hint(ground.basis, self._mean),
         )
-        return Belief(basis, weights, self._mean), sites
+        return Belief(ground.basis, weights, self._mean), sites
 
     def _away(self, vector: Floats, sites: Sites | None) -> Away:
         """Return how far trials lie above their thresholds, by all others or, first, by score."""
