@@ -15,8 +15,10 @@ from orchestrator.provenance import read_provenance
 from orchestrator.starting_point import with_start
 from search_spaces.load import parse_study
 from search_spaces.study import Study
-from tests.orchestrator.fabricated import TEXT, fabricate
+from tests.orchestrator.fabricated import CRITICAL_LR, TEXT, fabricate, lr_of
 from tests.orchestrator.test_cli import Rankfall, rankfall, refusal
+from trainer.cohort import Outcome
+from trainer.collapse.regime import Regime
 from trainer.outbox import Outbox
 
 __all__ = ["rankfall"]  # a fixture
@@ -34,10 +36,18 @@ def open_sweep(text: str, results: Path) -> tuple[Conductor, Ledger]:
     return Conductor(ledger, Outbox(folder / "outbox")), ledger
 
 
+def learn(key: str) -> Outcome:
+    """Return a fabricated outcome whose score falls with the learning rate, as a surface needs."""
+    outcome = fabricate(key)
+    score = 2.0 * (CRITICAL_LR / lr_of(key)) ** 0.4
+    is_healthy = outcome.regime is Regime.HEALTHY
+    return outcome.model_copy(update={"score": max(score, 2.0) if is_healthy else min(score, 1.99)})
+
+
 def take_round(conductor: Conductor) -> None:
     """Train everything that is open, without training."""
     for hand in iter(conductor.next_hand, None):
-        conductor.take([fabricate(member.trial) for pack in hand for member in pack.members])
+        conductor.take([learn(member.trial) for pack in hand for member in pack.members])
 
 
 def run(text: str, results: Path) -> Ledger:
@@ -71,7 +81,7 @@ def test_a_begun_study_asks_the_same_whatever_became_of_its_prior(results: Path)
     conductor, _ = open_sweep(LATER, results)
     hand = conductor.next_hand()
     assert hand is not None
-    conductor.take([fabricate(member.trial) for member in hand[0].members])
+    conductor.take([learn(member.trial) for member in hand[0].members])
     shutil.rmtree(results / "tiny")
     resumed = run(LATER, results)
     assert resumed.rounds == whole.rounds
